@@ -1,0 +1,152 @@
+# Builds every plugin from source. Included by the Makefile; "make -f plugins.mk plugins" works too.
+#
+#   plugins           the shipped plugins and those of testdata
+#   plugins-shipped   $(BUILD)/plugins: needs Go alone
+#   plugins-testdata  $(BUILD)/testdata: the plugins of other languages, and guests that misbehave, for the tests of the host
+#   toolchains        checks the other languages' tools; as root on Debian it installs what is missing (TOOLCHAINS=check: never)
+#   test-plugins      tests of the shipped plugins, on this machine's own platform
+
+BUILD      ?= build
+GO         ?= go
+CLANG      ?= clang
+WAT2WASM   ?= wat2wasm
+NPM        ?= npm
+# Debian's own rustc knows where Debian's wasm32 libraries are; one from rustup may come first in PATH and does not.
+RUSTC      ?= $(firstword $(wildcard /usr/bin/rustc) rustc)
+TOOLCHAINS ?= install
+
+SHIPPED  := $(BUILD)/plugins
+TESTS    := $(BUILD)/testdata
+GUESTS   := $(TESTS)/guests
+BROKEN   := $(TESTS)/broken
+TOOLS    := $(BUILD)/.toolchains
+
+# The same sources give the same bytes: no paths, no version control state, no debug information.
+GO_WASM    = GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
+GO_PLUGIN  = $(GO_WASM) -buildmode=c-shared
+CLANG_WASM = $(CLANG) --target=wasm32 -O2 -Wall -Wextra -Werror -mbulk-memory -nostdlib \
+	-Wl,--no-entry -Wl,--stack-first -Wl,-z,stack-size=32768
+CLANG_WASI = $(CLANG) --target=wasm32-wasi -O2 -Wall -Wextra -Werror -mbulk-memory -Wl,--strip-debug
+
+# A plugin appears in its folder at once and whole: recipes build $(new) beside it, and end in $(publish).
+new     = $(dir $@).$(notdir $@).new
+publish = mv -f $(new) $@
+
+SDK_GO    := go.mod $(filter-out %_test.go,$(wildcard sdk/go/*.go sdk/go/*/*.go sdk/go/*/*/*.go))
+PLUGIN_GO  = $(filter-out %_test.go,$(wildcard $(1)/*.go)) $(SDK_GO) plugins/go.mod plugins/go.sum
+
+shipped_names := agent text markdown
+shipped  := $(foreach n,$(shipped_names),$(SHIPPED)/$(n).wasm $(SHIPPED)/$(n).json)
+guests   := $(patsubst testdata/guests/%.c,$(GUESTS)/%.wasm,$(wildcard testdata/guests/*.c)) \
+	$(patsubst testdata/guests/%.wat,$(GUESTS)/%.wasm,$(wildcard testdata/guests/*.wat))
+broken   := $(patsubst testdata/guests/broken/%.wat,$(BROKEN)/%.wasm,$(wildcard testdata/guests/broken/*.wat)) \
+	$(BROKEN)/not-wasm.wasm $(BROKEN)/truncated.wasm
+testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat extism-go filter-c filter-go files-c,$(TESTS)/$(n).wasm) \
+	$(guests) $(broken)
+
+.PHONY: plugins plugins-shipped plugins-testdata toolchains test-plugins
+plugins: plugins-shipped plugins-testdata
+plugins-shipped: $(shipped)
+plugins-testdata: $(testdata)
+
+$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN):
+	@mkdir -p $@
+
+toolchains:
+	@mkdir -p $(BUILD)
+	@CLANG='$(CLANG)' RUSTC='$(RUSTC)' WAT2WASM='$(WAT2WASM)' NPM='$(NPM)' GO='$(GO)' testdata/toolchains.sh $(TOOLCHAINS)
+	@touch $(TOOLS)
+
+$(TOOLS): testdata/toolchains.sh
+	@$(MAKE) --no-print-directory $(if $(filter plugins.mk,$(firstword $(MAKEFILE_LIST))),-f plugins.mk) toolchains
+
+test-plugins:
+	cd plugins && $(GO) vet ./... && $(GO) test ./...
+
+# --- shipped
+
+$(SHIPPED)/agent.wasm: $(call PLUGIN_GO,plugins/agent) | $(SHIPPED)
+	cd plugins && $(GO_PLUGIN) -o $(abspath $(new)) ./agent
+	@$(publish)
+
+$(SHIPPED)/text.wasm: $(call PLUGIN_GO,plugins/processors/text) | $(SHIPPED)
+	cd plugins && $(GO_PLUGIN) -o $(abspath $(new)) ./processors/text
+	@$(publish)
+
+$(SHIPPED)/markdown.wasm: $(call PLUGIN_GO,plugins/processors/markdown) | $(SHIPPED)
+	cd plugins && $(GO_PLUGIN) -o $(abspath $(new)) ./processors/markdown
+	@$(publish)
+
+$(SHIPPED)/agent.json: plugins/agent/agent.json | $(SHIPPED)
+	@cp $< $(new) && $(publish)
+
+$(SHIPPED)/%.json: plugins/processors/%/manifest.json | $(SHIPPED)
+	@cp $< $(new) && $(publish)
+
+# --- the same processor in several languages, and programs that know nothing of taskhost
+
+$(TESTS)/upper-go.wasm: $(wildcard testdata/upper-go/*.go) $(SDK_GO) | $(TESTS)
+	$(GO_PLUGIN) -o $(new) ./testdata/upper-go
+	@$(publish)
+
+$(TESTS)/upper-c.wasm: testdata/upper-c/upper.c | $(TESTS) $(TOOLS)
+	$(CLANG_WASM) -o $(new) $<
+	@$(publish)
+
+$(TESTS)/upper-rust.wasm: testdata/upper-rust/upper.rs | $(TESTS) $(TOOLS)
+	$(RUSTC) --edition 2021 --target wasm32-unknown-unknown --crate-type cdylib -C opt-level=s -C panic=abort -C lto -C strip=debuginfo \
+		-o $(new) $<
+	@$(publish)
+
+$(TESTS)/upper-as.wasm: testdata/upper-as/upper.ts testdata/upper-as/node_modules/.installed | $(TESTS)
+	cd testdata/upper-as && node_modules/.bin/asc upper.ts --outFile $(abspath $(new)) --optimizeLevel 3 --shrinkLevel 1 --runtime stub \
+		--use abort=upper/abort
+	@$(publish)
+
+testdata/upper-as/node_modules/.installed: testdata/upper-as/package.json testdata/upper-as/package-lock.json | $(TOOLS)
+	cd testdata/upper-as && $(NPM) ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(TESTS)/upper-wat.wasm: testdata/upper-wat/upper.wat | $(TESTS) $(TOOLS)
+	$(WAT2WASM) --debug-names -o $(new) $<
+	@$(publish)
+
+$(TESTS)/extism-go.wasm: $(wildcard testdata/extism-go/*.go testdata/extism-go/go.*) | $(TESTS)
+	cd testdata/extism-go && $(GO_PLUGIN) -o $(abspath $(new)) .
+	@$(publish)
+
+$(TESTS)/filter-c.wasm: testdata/filter-c/filter.c | $(TESTS) $(TOOLS)
+	$(CLANG_WASI) -o $(new) $<
+	@$(publish)
+
+$(TESTS)/files-c.wasm: testdata/files-c/files.c | $(TESTS) $(TOOLS)
+	$(CLANG_WASI) -o $(new) $<
+	@$(publish)
+
+$(TESTS)/filter-go.wasm: $(wildcard testdata/filter-go/*.go) go.mod | $(TESTS)
+	$(GO_WASM) -o $(new) ./testdata/filter-go
+	@$(publish)
+
+# --- guests that misbehave, for the tests of the host
+
+$(GUESTS)/%.wasm: testdata/guests/%.c testdata/guests/guest.h | $(GUESTS) $(TOOLS)
+	$(CLANG_WASM) -o $(new) $<
+	@$(publish)
+
+$(GUESTS)/%.wasm: testdata/guests/%.wat | $(GUESTS) $(TOOLS)
+	$(WAT2WASM) --debug-names -o $(new) $<
+	@$(publish)
+
+$(BROKEN)/invalid.wasm: testdata/guests/broken/invalid.wat | $(BROKEN) $(TOOLS)
+	$(WAT2WASM) --no-check -o $(new) $<
+	@$(publish)
+
+$(BROKEN)/%.wasm: testdata/guests/broken/%.wat | $(BROKEN) $(TOOLS)
+	$(WAT2WASM) --debug-names -o $(new) $<
+	@$(publish)
+
+$(BROKEN)/not-wasm.wasm: testdata/guests/broken/not-wasm.wasm.txt | $(BROKEN)
+	@cp $< $(new) && $(publish)
+
+$(BROKEN)/truncated.wasm: $(GUESTS)/env.wasm | $(BROKEN)
+	@head -c 2000 $< > $(new) && $(publish)

@@ -1,0 +1,59 @@
+#!/bin/sh
+# Checks the tools that build the plugins of testdata, and names or installs what is missing.
+#
+#   toolchains.sh check     says what is missing, and fails when something is
+#   toolchains.sh install   the same, but as root on a Debian system installs it with apt-get first
+#
+# Environment: CLANG, RUSTC, WAT2WASM, NPM, GO: the commands to use.
+set -u
+CLANG=${CLANG:-clang} RUSTC=${RUSTC:-rustc} WAT2WASM=${WAT2WASM:-wat2wasm} NPM=${NPM:-npm} GO=${GO:-go}
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+go_works() { has "$GO" && GOOS=wasip1 GOARCH=wasm "$GO" list runtime >/dev/null 2>&1; }
+
+c_works() {
+	printf '#include <stdio.h>\nint main(void) { return puts("x") < 0; }\n' >"$dir/c.c"
+	has "$CLANG" && "$CLANG" --target=wasm32-wasi -o "$dir/c.wasm" "$dir/c.c" >/dev/null 2>&1
+}
+
+rust_works() {
+	printf '#[no_mangle] pub extern "C" fn f() -> i32 { 0 }\n' >"$dir/r.rs"
+	has "$RUSTC" && "$RUSTC" --target wasm32-unknown-unknown --crate-type cdylib -o "$dir/r.wasm" "$dir/r.rs" >/dev/null 2>&1
+}
+
+wat_works() {
+	printf '(module)' >"$dir/w.wat"
+	has "$WAT2WASM" && "$WAT2WASM" -o "$dir/w.wasm" "$dir/w.wat" >/dev/null 2>&1
+}
+
+npm_works() { has "$NPM" && "$NPM" --version >/dev/null 2>&1; }
+
+# missing prints the Debian packages that would bring what does not work.
+missing() {
+	c_works || echo clang lld wasi-libc libclang-rt-dev-wasm32
+	rust_works || echo rustc libstd-rust-dev-wasm32
+	wat_works || echo wabt
+	npm_works || echo nodejs npm
+}
+
+if ! go_works; then
+	echo "toolchains: $GO does not work; install Go 1.26 or later" >&2
+	exit 1
+fi
+packages=$(missing | tr '\n' ' ')
+if [ -n "$packages" ] && [ "${1:-check}" = install ] && has apt-get && [ "$(id -u)" = 0 ]; then
+	echo "toolchains: installing $packages"
+	# shellcheck disable=SC2086
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages; } >"$dir/log" 2>&1 || {
+		tail -n 20 "$dir/log" >&2
+		exit 1
+	}
+	packages=$(missing | tr '\n' ' ')
+fi
+if [ -n "$packages" ]; then
+	echo "toolchains: some plugins of testdata cannot be built. On Debian: apt-get install $packages" >&2
+	exit 1
+fi
