@@ -1,0 +1,22 @@
+// Package manager runs tasks: it queues them, works them off on a bounded number of slots, retries what may pass, and keeps what
+// came out for a while.
+//
+// A task is described by a [Spec] and seen as a [Task]. [Manager.Submit] returns at once; [Manager.Result] waits. Status is one of
+// pending, running, completed, failed and cancelled, and every change of it goes through one pure function:
+//
+//	        Submit
+//	          │
+//	          ▼   a slot is free      the last step is done
+//	      pending ───────────▶ running ───────────▶ completed
+//	       │   ▲                │ │ │
+//	       │   └── may pass: ───┘ │ └──────────────▶ failed
+//	       │       retry later    │
+//	Cancel │                      │ Cancel, Stop
+//	       └─────────▶ cancelled ◀┘
+//
+// The truth about tasks is in the [Store]. Events, whether through [Config.OnEvent] or [Manager.Subscribe], tell of changes; a
+// subscriber that is too slow loses some, so whoever needs to be right reads the task first and then listens.
+//
+// The manager knows plugins only through the [Runner] interface, which *host.Host satisfies. Go functions are tasks too: see
+// [FuncTask].
+package manager

@@ -1,0 +1,164 @@
+package manager
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps tasks and hands them to workers. The manager needs nothing else from it, so that a file or a cluster can stand behind
+// it. NewMemoryStore makes the default one; package storetest has the suite that every store must pass.
+//
+// All methods are safe for concurrent use, and honour their context when they have to wait. A task that goes in or comes out
+// belongs to nobody: neither side writes to its slices or maps afterwards. Errors are *abi.Error: CodeNotFound for an unknown id,
+// CodeConflict for a revision that is no longer the current one, CodeLeaseLost for a lease that is no longer held, CodeQueueFull,
+// and CodeUnavailable when the store itself cannot work. When a method returns an error, nothing was changed, except with
+// CodeUnavailable, where the caller cannot know.
+//
+// When several of them are true: CodeNotFound goes before CodeLeaseLost, and that before CodeConflict.
+type Store interface {
+	// Create adds a pending task whose id is not in use (else CodeConflict) and returns its first revision. When it returns, the
+	// task is as safe as the store can make it. It fails with CodeQueueFull when that would take the pending tasks past the limit,
+	// and with CodeInvalid for a task with Spec.Func in a store that persists.
+	Create(ctx context.Context, t Task, limit QueueLimit) (revision uint64, err error)
+
+	// Get returns a task with all its bytes.
+	Get(ctx context.Context, id string) (Task, error)
+
+	// List returns a page of the tasks that match, newest first, without Spec.Input, Output and Partial.
+	List(ctx context.Context, f Filter) (Page, error)
+
+	// Counts tells how many tasks there are in each status.
+	Counts(ctx context.Context) (Counts, error)
+
+	// Claim waits for a task that can be worked on and leases it: a pending one that is due and has no lease, in order of RunAt
+	// (CreatedAt where that is zero), or any that is not final and whose lease ran out. It does not change the task, not even its
+	// status: the worker does that, with Save. When ctx ends it returns ctx's error.
+	Claim(ctx context.Context, ttl time.Duration) (Lease, error)
+
+	// Extend makes a lease last for ttl from now, and returns the task as it is now, without the bytes that List leaves out,
+	// so that the holder learns of a cancel that somebody else asked for. CodeLeaseLost when the lease is no longer held.
+	Extend(ctx context.Context, l Lease, ttl time.Duration) (Task, error)
+
+	// Save replaces the task if t.Revision is still its revision, and returns the new, larger one.
+	//
+	// The worker passes its lease, and CodeLeaseLost means that it is no longer held: nothing was written. Whoever holds none passes
+	// the zero Lease. Saving a task that is not running settles it: the lease ends, whoever held it; a pending task can be claimed
+	// again from RunAt on, a final one never. A store with separate record and acknowledgement writes the record first.
+	Save(ctx context.Context, t Task, l Lease) (revision uint64, err error)
+
+	// Sweep removes at most max final tasks that retention does not keep, oldest end first, and returns how many it removed.
+	Sweep(ctx context.Context, r Retention, max int) (removed int, err error)
+}
+
+// Lease is a claim on a task for a limited time. The zero Lease is none.
+type Lease struct {
+	Task    Task      // as it was when it was claimed
+	Token   string    // names the claim; a later claim of the same task has another
+	Expires time.Time // when others may claim it, unless it is extended or settled before
+}
+
+// QueueLimit bounds the pending tasks. A zero field is no bound.
+type QueueLimit struct {
+	Tasks int
+	Bytes int64 // of their inputs
+}
+
+// Retention says which final tasks to keep. A zero field is no bound.
+type Retention struct {
+	FinishedAfter time.Time // remove those that ended before this
+	Tasks         int       // keep at most so many
+	Bytes         int64     // keep at most so many bytes of input, output and partial output
+}
+
+// Counts is how many tasks there are in each status.
+type Counts struct {
+	Pending   int `json:"pending"`
+	Running   int `json:"running"`
+	Completed int `json:"completed"`
+	Failed    int `json:"failed"`
+	Cancelled int `json:"cancelled"`
+}
+
+// Of returns the count for one status; 0 for a word that is none.
+func (c Counts) Of(s Status) int {
+	if p := c.of(s); p != nil {
+		return *p
+	}
+	return 0
+}
+
+func (c *Counts) of(s Status) *int {
+	switch s {
+	case StatusPending:
+		return &c.Pending
+	case StatusRunning:
+		return &c.Running
+	case StatusCompleted:
+		return &c.Completed
+	case StatusFailed:
+		return &c.Failed
+	case StatusCancelled:
+		return &c.Cancelled
+	}
+	return nil
+}
+
+// MaxPage bounds Filter.Limit.
+const MaxPage = 1000
+
+// Filter selects tasks. Fields that are set must all match; the zero Filter selects every task.
+type Filter struct {
+	Status []Status          `json:"status,omitempty"` // any of these
+	Kind   Kind              `json:"kind,omitempty"`
+	Name   string            `json:"name,omitempty"`
+	Plugin string            `json:"plugin,omitempty"` // any step uses it
+	Labels map[string]string `json:"labels,omitempty"` // all of these
+	After  time.Time         `json:"after,omitzero"`   // created then or later
+	Before time.Time         `json:"before,omitzero"`  // created before
+
+	Limit  int    `json:"limit,omitempty"`  // of one page; default 100, at most MaxPage
+	Cursor string `json:"cursor,omitempty"` // Page.Next of the page before; empty: the first page
+}
+
+// Page is a part of a list.
+type Page struct {
+	Tasks []Task `json:"tasks"`
+	Next  string `json:"next,omitempty"` // Filter.Cursor for the next page; empty: this is the last
+}
+
+// Match reports whether a task is selected. Limit and Cursor play no part in it.
+func (f *Filter) Match(t *Task) bool {
+	switch {
+	case len(f.Status) > 0 && !contains(f.Status, t.Status),
+		f.Kind != "" && f.Kind != t.Spec.Kind,
+		f.Name != "" && f.Name != t.Spec.Name,
+		!f.After.IsZero() && t.CreatedAt.Before(f.After),
+		!f.Before.IsZero() && !t.CreatedAt.Before(f.Before),
+		f.Plugin != "" && !usesPlugin(t.Spec.Steps, f.Plugin):
+		return false
+	}
+	for k, v := range f.Labels {
+		if have, ok := t.Spec.Labels[k]; !ok || have != v {
+			return false
+		}
+	}
+	return true
+}
+
+func contains(list []Status, s Status) bool {
+	for _, have := range list {
+		if have == s {
+			return true
+		}
+	}
+	return false
+}
+
+func usesPlugin(steps []Step, plugin string) bool {
+	for i := range steps {
+		if steps[i].Plugin == plugin {
+			return true
+		}
+	}
+	return false
+}
