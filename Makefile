@@ -1,0 +1,82 @@
+# taskhost: what to build, run and check. `make` alone lists the targets.
+
+.DEFAULT_GOAL := help
+
+GO       ?= go
+BUILD    ?= build
+FUZZTIME ?= 10s
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
+
+# plugins, plugins-shipped, toolchains, test-plugins
+include plugins.mk
+
+.PHONY: help build demo test check lint fmt-check vet-all tidy-check race bench bench-compiles fuzz clean
+
+help: ## this list
+	@echo "make TARGET:"
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+build: ## build/taskhost, the CLI
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BUILD)/taskhost ./cmd/taskhost
+
+DEMO_IN  := README.md
+DEMO_OUT := $(BUILD)/demo/readme.html
+
+demo: build plugins-shipped ## build the CLI and its plugins and run them on a real document; needs Go, git and make
+	@mkdir -p $(BUILD)/demo
+	@printf '\n$$ taskhost plugins -p $(BUILD)/plugins\n'
+	@$(BUILD)/taskhost plugins -p $(BUILD)/plugins
+	@printf '\n$$ taskhost call -p $(BUILD)/plugins agent count --arg steps=20 --arg delay_ms=100\n'
+	@$(BUILD)/taskhost call -p $(BUILD)/plugins agent count --arg steps=20 --arg delay_ms=100
+	@printf '\n$$ taskhost run -v -p $(BUILD)/plugins -i $(DEMO_IN) -o $(DEMO_OUT) text markdown\n'
+	@$(BUILD)/taskhost run -v -p $(BUILD)/plugins -i $(DEMO_IN) -o $(DEMO_OUT) text markdown
+	@printf '\nThe first lines of $(DEMO_OUT):\n\n'
+	@head -n 8 $(DEMO_OUT) | cut -c 1-160
+	@printf '\nOpen it in a browser: %s\n' "file://$$(pwd)/$(DEMO_OUT)"
+	@printf '\nTry next:\n'
+	@printf '  echo "# Hi *you*" | $(BUILD)/taskhost run -p $(BUILD)/plugins markdown\n'
+	@printf '  $(BUILD)/taskhost batch -p $(BUILD)/plugins text markdown -- *.md\n'
+	@printf '  $(BUILD)/taskhost inspect -p $(BUILD)/plugins markdown\n'
+	@printf '  drop any .wasm made with an Extism PDK, or any WASI command, into $(BUILD)/plugins, and run it by its name\n'
+
+test: toolchains plugins build ## everything that CI runs: toolchains, plugins, vet, all tests under the race detector
+	$(GO) vet ./...
+	$(GO) test -race -timeout 15m ./...
+	$(MAKE) test-plugins
+	$(MAKE) bench-compiles
+
+check: fmt-check lint vet-all tidy-check race ## format, lint, vet for three systems, tidy modules, tests under the race detector
+
+fmt-check:
+	@out=$$(git ls-files -z -- '*.go' | xargs -0 gofmt -l); if [ -n "$$out" ]; then echo "run gofmt -w on:"; echo "$$out"; exit 1; fi
+
+lint: ## golangci-lint with .golangci.yml, pinned in tools/go.mod
+	$(LINT) run ./...
+
+vet-all:
+	GOOS=linux $(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
+
+tidy-check:
+	$(GO) mod tidy -diff
+
+race: plugins build
+	$(GO) test -race -timeout 15m ./...
+
+bench: plugins ## taskhost and go-sdk side by side, in one run
+	cd bench && $(GO) run .
+
+bench-compiles:
+	cd bench && $(GO) vet ./...
+
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+clean: ## remove what was built
+	rm -rf $(BUILD)

@@ -1,0 +1,173 @@
+// Package arch holds a test that keeps the direction of imports: see "Packages" in ARCHITECTURE.md. It has no code of its own.
+package arch
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/taskhost/taskhost"
+
+// rule says what the package pkg, and every package below it, may be built from. The rule with the longest match counts.
+type rule struct {
+	pkg     string   // path below the module
+	own     []string // packages of this module that may be linked in, directly or not, with those below them; pkg is always allowed
+	modules []string // other modules that may be linked in, directly or not
+	why     string
+}
+
+var rules = []rule{
+	{
+		pkg: "abi", why: "the contract between all parts costs nothing to import",
+	},
+	{
+		pkg: "host", own: []string{"abi"},
+		modules: []string{"github.com/tetratelabs/wazero", "golang.org/x/sys"},
+		why:     "who embeds the host gets the engine and nothing else; manager declares the interface that host satisfies",
+	},
+	{
+		pkg: "manager", own: []string{"abi"},
+		modules: []string{"github.com/google/uuid"},
+		why:     "who embeds the manager may run it on something other than our host",
+	},
+	{
+		pkg: "monitor", own: []string{"abi", "host", "manager"},
+		modules: append([]string{"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid"}, prometheus...),
+		why:     "monitoring listens to events; Prometheus is linked in here and nowhere below",
+	},
+	{
+		pkg: "sdk", own: []string{"abi"}, why: "what plugin authors import stays small",
+	},
+	{
+		pkg: "cmd/taskhost", own: []string{"abi", "host", "manager", "monitor", "internal"},
+		modules: append([]string{
+			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid",
+			"github.com/urfave/cli/v2", "github.com/cpuguy83/go-md2man/v2", "github.com/russross/blackfriday/v2", "github.com/xrash/smetrics",
+			"github.com/vbauerster/mpb/v8", "github.com/VividCortex/ewma", "github.com/acarl005/stripansi",
+			"github.com/mattn/go-runewidth", "github.com/rivo/uniseg", "golang.org/x/term",
+		}, prometheus...),
+		why: "the CLI ties everything together; a new dependency is a decision, so it is listed",
+	},
+}
+
+// prometheus is what client_golang is built from.
+var prometheus = []string{
+	"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "github.com/prometheus/common",
+	"github.com/prometheus/procfs", "github.com/beorn7/perks", "github.com/cespare/xxhash/v2", "github.com/munnerz/goautoneg",
+	"github.com/klauspost/compress", "google.golang.org/protobuf", "github.com/kylelemons/godebug", "go.yaml.in/yaml/v2",
+}
+
+// listed is what go list tells of a package.
+type listed struct {
+	ImportPath string
+	Standard   bool
+	GoFiles    []string
+	Imports    []string
+	Deps       []string
+	Module     *struct {
+		Path string
+		Main bool
+	}
+}
+
+// TestImportDirections fails when a package is built from something that its rule does not name. Tests may import more:
+// only what a program links in counts.
+func TestImportDirections(t *testing.T) {
+	pkgs := list(t)
+	for path, p := range pkgs {
+		if p.Module == nil || !p.Module.Main || len(p.GoFiles) == 0 {
+			continue
+		}
+		rel := strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
+		r, ok := ruleFor(rel)
+		if !ok {
+			t.Errorf("%s has no rule: add one to the table in internal/arch that says what it may be built from, and why", path)
+			continue
+		}
+		for _, dep := range p.Deps {
+			if bad := r.forbids(pkgs[dep]); bad != "" {
+				t.Errorf("%s must not be built from %s (%s).\n\tThe way to it: %s\n\tBreak it, or change the rule in internal/arch.",
+					path, bad, r.why, strings.Join(way(pkgs, path, dep), " -> "))
+			}
+		}
+	}
+}
+
+func ruleFor(rel string) (rule, bool) {
+	var found rule
+	for _, r := range rules {
+		if below(rel, r.pkg) && len(r.pkg) > len(found.pkg) {
+			found = r
+		}
+	}
+	return found, found.pkg != ""
+}
+
+// forbids returns what the rule does not allow of dep, or nothing.
+func (r rule) forbids(dep listed) string {
+	switch {
+	case dep.Standard || dep.ImportPath == "":
+		return ""
+	case dep.Module == nil:
+		return dep.ImportPath
+	case dep.Module.Main:
+		rel := strings.TrimPrefix(dep.ImportPath, module+"/")
+		if below(rel, r.pkg) || slices.ContainsFunc(r.own, func(own string) bool { return below(rel, own) }) {
+			return ""
+		}
+		return rel
+	case slices.Contains(r.modules, dep.Module.Path):
+		return ""
+	}
+	return "the module " + dep.Module.Path
+}
+
+func below(path, root string) bool { return path == root || strings.HasPrefix(path, root+"/") }
+
+// way is the shortest chain of imports between two packages.
+func way(pkgs map[string]listed, from, to string) []string {
+	before := map[string]string{from: ""}
+	for queue := []string{from}; len(queue) > 0; queue = queue[1:] {
+		for _, next := range pkgs[queue[0]].Imports {
+			if _, seen := before[next]; !seen {
+				before[next] = queue[0]
+				queue = append(queue, next)
+			}
+		}
+	}
+	var chain []string
+	for at := to; at != ""; at = before[at] {
+		chain = append(chain, at)
+	}
+	slices.Reverse(chain)
+	return chain
+}
+
+func list(t *testing.T) map[string]listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Standard,GoFiles,Imports,Deps,Module", "./...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatal(err)
+	}
+	pkgs := map[string]listed{}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return pkgs
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkgs[p.ImportPath] = p
+	}
+}
