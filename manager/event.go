@@ -18,10 +18,10 @@ const (
 	// EventProgress: the task is further. Coalesced: at most one for each task and Config.ProgressInterval, but one for each step
 	// of a processor task.
 	EventProgress EventKind = "progress"
-	// EventRetry: an attempt failed and the task will be tried again at Task.RunAt; or it was put back because the manager stops.
+	// EventRetry: an attempt failed, or its worker is gone, and the task will be tried again at Task.RunAt.
 	// Status: pending.
 	EventRetry EventKind = "retry"
-	// EventCancel: somebody asked for the task to stop. Status: cancelled if it was pending (finish follows), running if it has to
+	// EventCancel: Cancel was called. Status: cancelled if it was pending (finish follows), running if it has to
 	// be stopped first. A cancel of a finished task changes nothing and is no event.
 	EventCancel EventKind = "cancel"
 	// EventFinish: the task is final. Status: completed, failed or cancelled.

@@ -2,6 +2,12 @@ package manager
 
 import (
 	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/taskhost/taskhost/abi"
 )
@@ -15,47 +21,209 @@ type Runner interface {
 }
 
 // Manager runs tasks. Its methods are safe for concurrent use. Make one with New.
-type Manager struct{}
+type Manager struct {
+	runner Runner
+	cfg    Config
+	store  Store
+
+	shards [numShards]shard // what goes on in this process, by task id
+	room   room             // submitters that wait for room in the queue
+	subs   subscriptions
+
+	submitting sync.RWMutex // held for reading while a task is created, so that Stop misses none
+	mu         sync.Mutex
+	state      state
+	base       context.Context // what runs see: the values of Start's context, no end
+
+	claiming   context.Context // ends when no more tasks are to be claimed
+	stopClaims context.CancelFunc
+	stopping   atomic.Bool   // Stop was called
+	closing    chan struct{} // closed then
+	hard       chan struct{} // closed when what is left is to be cancelled
+	hardOnce   sync.Once
+	cutOff     atomic.Int64 // tasks that were cancelled or put back by that
+
+	workers     sync.WaitGroup
+	workersDone chan struct{} // closed when the last worker has left
+	quit        chan struct{} // ends the background work
+	background  sync.WaitGroup
+	closeOnce   sync.Once
+
+	progress      dirtyRuns
+	sweep         chan struct{} // asks the sweeper to look; has room for one
+	finished      atomic.Int64  // tasks that became final since the sweeper looked
+	finishedBytes atomic.Int64  // what they hold
+	busy          atomic.Int64
+	removed       atomic.Uint64
+}
+
+type state int
+
+const (
+	stateNew state = iota
+	stateStarted
+	stateStopping
+)
 
 // New makes a manager that runs plugins through runner, which may be nil if only Go functions are to run. It starts nothing:
 // tasks can be submitted, and wait for Start. The error is CodeInvalid and says which field of cfg is wrong.
-func New(runner Runner, cfg Config) (*Manager, error) { panic("todo") }
+func New(runner Runner, cfg Config) (*Manager, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	m := &Manager{
+		runner:      runner,
+		cfg:         cfg,
+		store:       cfg.Store,
+		base:        context.Background(),
+		closing:     make(chan struct{}),
+		hard:        make(chan struct{}),
+		workersDone: make(chan struct{}),
+		quit:        make(chan struct{}),
+		sweep:       make(chan struct{}, 1),
+	}
+	m.claiming, m.stopClaims = context.WithCancel(context.Background())
+	m.progress.kick = make(chan struct{}, 1)
+	for i := range m.shards {
+		m.shards[i].init()
+	}
+	return m, nil
+}
 
 // Start begins to work off the queue. ctx gives the values that runs see, such as a trace; its end does not stop the manager, Stop
 // does. A second Start is CodeConflict, one after Stop CodeClosed.
-func (m *Manager) Start(ctx context.Context) error { panic("todo") }
+func (m *Manager) Start(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch m.state {
+	case stateStarted:
+		return abi.Errorf(abi.CodeConflict, "the manager was started already")
+	case stateStopping:
+		return errClosed()
+	}
+	m.state = stateStarted
+	m.base = context.WithoutCancel(ctx)
+	for range m.cfg.MaxConcurrent {
+		m.workers.Go(m.work)
+	}
+	m.background.Go(func() { m.workers.Wait(); close(m.workersDone) })
+	m.background.Go(m.flushProgress)
+	m.background.Go(m.keepLeases)
+	m.background.Go(m.sweepFinished)
+	return nil
+}
+
+func errClosed() error { return abi.Errorf(abi.CodeClosed, "the manager is stopped") }
 
 // Submit checks a task, stores it and returns it at once; it runs when a slot is free. When it returns without an error the task is
 // stored, as safely as the store can. Errors: CodeInvalid, CodeQueueFull (see SubmitWait), CodeClosed after Stop, CodeUnavailable
 // from the store, or ctx's error.
-func (m *Manager) Submit(ctx context.Context, spec Spec) (Task, error) { panic("todo") }
+func (m *Manager) Submit(ctx context.Context, spec Spec) (Task, error) {
+	t, err := m.newTask(spec)
+	if err == nil {
+		err = m.create(ctx, &t)
+	}
+	return m.submitted(t, err)
+}
 
 // SubmitWait is Submit, but waits for room when the queue is full, until ctx ends or the manager stops.
-func (m *Manager) SubmitWait(ctx context.Context, spec Spec) (Task, error) { panic("todo") }
+func (m *Manager) SubmitWait(ctx context.Context, spec Spec) (Task, error) {
+	t, err := m.newTask(spec)
+	if err == nil {
+		err = m.create(ctx, &t)
+		if abi.CodeOf(err) == abi.CodeQueueFull {
+			err = m.room.wait(ctx, m.closing, func() error { return m.create(ctx, &t) })
+		}
+	}
+	return m.submitted(t, err)
+}
+
+// newTask makes a task of a spec; it is not stored.
+func (m *Manager) newTask(spec Spec) (Task, error) {
+	t := Task{Spec: spec}
+	spec, err := m.cfg.prepare(spec)
+	if err != nil {
+		return t, err
+	}
+	if m.runner == nil && spec.Kind != KindFunc {
+		return t, abi.Errorf(abi.CodeInvalid, "this manager runs Go functions only: it was made without a runner for plugins")
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return t, abi.Errorf(abi.CodeInternal, "no random numbers for an id: %w", err)
+	}
+	return Task{
+		ID: id.String(), Spec: spec, Status: StatusPending, CreatedAt: time.Now(),
+		TotalSteps: max(1, len(spec.Steps)), InputBytes: len(spec.Input),
+	}, nil
+}
+
+// create stores a task and tells of it.
+func (m *Manager) create(ctx context.Context, t *Task) error {
+	m.submitting.RLock()
+	defer m.submitting.RUnlock()
+	if m.stopping.Load() {
+		return errClosed()
+	}
+	limit := QueueLimit{Tasks: m.cfg.MaxQueue, Bytes: m.cfg.MaxQueueBytes}
+	return m.announce(EventSubmit, t, func() (err error) {
+		t.Revision, err = m.store.Create(ctx, *t, limit)
+		return err
+	})
+}
+
+// submitted tells of a refusal; t may have no id then.
+func (m *Manager) submitted(t Task, err error) (Task, error) {
+	if err == nil {
+		return t, nil
+	}
+	if m.listens() {
+		refused := t.header()
+		refused.ID, refused.Status = "", ""
+		m.tell(Event{Kind: EventReject, Time: time.Now(), Task: refused, Error: err})
+	}
+	return Task{}, err
+}
 
 // Get returns a task, with the progress that it has at this moment. An id that is unknown, or whose task retention has removed,
 // is CodeNotFound.
-func (m *Manager) Get(ctx context.Context, id string) (Task, error) { panic("todo") }
+func (m *Manager) Get(ctx context.Context, id string) (Task, error) {
+	if r := m.shard(id).run(id); r != nil {
+		if t, ok := r.snapshot(); ok {
+			return t, nil
+		}
+	}
+	return m.store.Get(ctx, id)
+}
 
 // List returns a page of tasks, newest first, without Spec.Input, Output and Partial.
-func (m *Manager) List(ctx context.Context, f Filter) (Page, error) { panic("todo") }
-
-// Cancel asks for a task to stop, with CauseUser. A pending task is cancelled when Cancel returns, and never runs. A running one is
-// being stopped: its context is done; it becomes cancelled when its runner returns, for which Result waits. If it comes to its end
-// just before it sees the cancel, it stays completed. A finished task is left as it is and the error is nil, so that a caller need
-// not know whether it was in time: the task's status tells. An unknown id is CodeNotFound.
-func (m *Manager) Cancel(ctx context.Context, id string) error { panic("todo") }
-
-// Result waits for a task to end and returns it; for a finished task it returns at once. The error is that of the task if it
-// failed or was cancelled: an *abi.Error with task, step, plugin and function; the Task beside it has Partial and the attempts.
-// When ctx ends first, the error wraps ctx's, the Task is the one last seen, and the task goes on.
-func (m *Manager) Result(ctx context.Context, id string) (Task, error) { panic("todo") }
-
-// Stop refuses new tasks, works off the queue (see Config.KeepOnStop), and returns when nothing of the manager runs any more.
-// When ctx ends before, it cancels what is left with CauseShutdown, waits for it at most Config.StopGrace, and returns an error
-// that wraps ctx's and says how many tasks were cut off, or which of them do not return. Subscriptions end.
-// A manager that was never started cancels what waits. A second Stop waits for the same end.
-func (m *Manager) Stop(ctx context.Context) error { panic("todo") }
+func (m *Manager) List(ctx context.Context, f Filter) (Page, error) {
+	if f.Limit < 0 || f.Limit > MaxPage {
+		return Page{}, abi.Errorf(abi.CodeInvalid, "the limit is %d; it must be between 0 (the default) and %d", f.Limit, MaxPage)
+	}
+	for _, s := range f.Status {
+		if (&Counts{}).of(s) == nil {
+			return Page{}, abi.Errorf(abi.CodeInvalid, "%.64q is no status: they are %v", s, Statuses())
+		}
+	}
+	page, err := m.store.List(ctx, f)
+	for i := range page.Tasks {
+		t := &page.Tasks[i]
+		if t.Status != StatusRunning {
+			continue
+		}
+		if r := m.shard(t.ID).run(t.ID); r != nil {
+			if now, ok := r.snapshot(); ok {
+				t.copyProgress(&now)
+			}
+		}
+	}
+	return page, err
+}
 
 // Stats is what the manager does at one moment.
 type Stats struct {
@@ -68,9 +236,17 @@ type Stats struct {
 }
 
 // Stats returns counts; cheap enough to call at every scrape.
-func (m *Manager) Stats(ctx context.Context) (Stats, error) { panic("todo") }
-
-// Subscribe starts a subscription to events of tasks that match the filter. See Subscription.
-func (m *Manager) Subscribe(ctx context.Context, f Filter, buffer int) (*Subscription, error) {
-	panic("todo")
+func (m *Manager) Stats(ctx context.Context) (Stats, error) {
+	counts, err := m.store.Counts(ctx)
+	if err != nil {
+		return Stats{}, fmt.Errorf("counting tasks: %w", err)
+	}
+	return Stats{
+		Counts:      counts,
+		Slots:       m.cfg.MaxConcurrent,
+		Busy:        int(m.busy.Load()),
+		Subscribers: int(m.subs.open.Load()),
+		Dropped:     m.subs.dropped.Load(),
+		Removed:     m.removed.Load(),
+	}, nil
 }

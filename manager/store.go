@@ -30,9 +30,9 @@ type Store interface {
 	// Counts tells how many tasks there are in each status.
 	Counts(ctx context.Context) (Counts, error)
 
-	// Claim waits for a task that can be worked on and leases it: a pending one that is due and has no lease, in order of RunAt
-	// (CreatedAt where that is zero), or any that is not final and whose lease ran out. It does not change the task, not even its
-	// status: the worker does that, with Save. When ctx ends it returns ctx's error.
+	// Claim waits for a task that can be worked on and leases it: a pending one that is due and has no lease, or any that is not
+	// final and whose lease ran out; roughly in the order in which they became so. It does not change the task, not even its status:
+	// the worker does that, with Save. When ctx ends it returns ctx's error.
 	Claim(ctx context.Context, ttl time.Duration) (Lease, error)
 
 	// Extend makes a lease last for ttl from now, and returns the task as it is now, without the bytes that List leaves out,
@@ -43,7 +43,7 @@ type Store interface {
 	//
 	// The worker passes its lease, and CodeLeaseLost means that it is no longer held: nothing was written. Whoever holds none passes
 	// the zero Lease. Saving a task that is not running settles it: the lease ends, whoever held it; a pending task can be claimed
-	// again from RunAt on, a final one never. A store with separate record and acknowledgement writes the record first.
+	// again from RunAt on (at once where that is zero), a final one never. A store with separate record and acknowledgement writes the record first.
 	Save(ctx context.Context, t Task, l Lease) (revision uint64, err error)
 
 	// Sweep removes at most max final tasks that retention does not keep, oldest end first, and returns how many it removed.
@@ -118,6 +118,14 @@ type Filter struct {
 
 	Limit  int    `json:"limit,omitempty"`  // of one page; default 100, at most MaxPage
 	Cursor string `json:"cursor,omitempty"` // Page.Next of the page before; empty: the first page
+}
+
+// limit is the size of a page.
+func (f *Filter) limit() int {
+	if f.Limit <= 0 {
+		return 100
+	}
+	return min(f.Limit, MaxPage)
 }
 
 // Page is a part of a list.

@@ -62,8 +62,9 @@ type Task struct {
 	StartedAt  time.Time `json:"started_at,omitzero"`  // start of the first attempt
 	FinishedAt time.Time `json:"finished_at,omitzero"` // when it became final
 
-	Attempt  int       `json:"attempt"`            // attempts begun so far
-	Attempts []Attempt `json:"attempts,omitempty"` // ended ones, the last MaxKeptAttempts
+	Attempt   int       `json:"attempt"`             // attempts begun so far
+	AttemptAt time.Time `json:"attempt_at,omitzero"` // start of the last one
+	Attempts  []Attempt `json:"attempts,omitempty"`  // ended ones, the last MaxKeptAttempts
 
 	Output      []byte `json:"output,omitempty"`       // of the last step; completed tasks only
 	OutputBytes int    `json:"output_bytes,omitempty"` // its size, also where List leaves the bytes out

@@ -1,0 +1,63 @@
+package manager
+
+import "time"
+
+// listens reports whether anybody hears of events.
+func (m *Manager) listens() bool { return m.cfg.OnEvent != nil || m.subs.open.Load() > 0 }
+
+// emit tells of a change.
+func (m *Manager) emit(kind EventKind, t *Task) {
+	if m.listens() {
+		m.tell(Event{Kind: kind, Time: time.Now(), Task: *t})
+	}
+}
+
+// emitError tells that the store failed.
+func (m *Manager) emitError(t Task, err error) {
+	if m.listens() {
+		m.tell(Event{Kind: EventError, Time: time.Now(), Task: t, Error: err})
+	}
+}
+
+func (m *Manager) tell(e Event) {
+	m.callback(e)
+	m.subs.send(&e)
+}
+
+func (m *Manager) callback(e Event) {
+	if m.cfg.OnEvent == nil {
+		return
+	}
+	defer func() { _ = recover() }() // a listener's fault must not stop tasks
+	m.cfg.OnEvent(e)
+}
+
+// announce does save, which makes a task claimable, and then tells of it, unless the worker that claims the task was faster.
+func (m *Manager) announce(kind EventKind, t *Task, save func() error) error {
+	if !m.listens() {
+		return save()
+	}
+	s := m.shard(t.ID)
+	s.untoldMu.Lock()
+	s.untold[t.ID] = kind
+	s.untoldMu.Unlock()
+	if err := save(); err != nil {
+		s.untoldMu.Lock()
+		delete(s.untold, t.ID)
+		s.untoldMu.Unlock()
+		return err
+	}
+	m.tellUntold(t)
+	return nil
+}
+
+// tellUntold tells what there is still to tell of a task before anything else can be told of it; t is the task as it was stored.
+func (m *Manager) tellUntold(t *Task) {
+	s := m.shard(t.ID)
+	s.untoldMu.Lock()
+	defer s.untoldMu.Unlock()
+	if kind, ok := s.untold[t.ID]; ok {
+		delete(s.untold, t.ID)
+		m.tell(Event{Kind: kind, Time: time.Now(), Task: *t})
+	}
+}

@@ -1,0 +1,206 @@
+package manager
+
+import (
+	"time"
+
+	"github.com/taskhost/taskhost/abi"
+)
+
+// move is what can happen to a task.
+type move int
+
+const (
+	moveStart   move = iota // a worker begins an attempt
+	moveSucceed             // the last step ended well
+	moveFail                // the attempt failed, or its time is over
+	moveAsk                 // somebody asks for the task to stop
+	moveStop                // the attempt ended because it was asked to
+	moveRelease             // the attempt ended because the manager stops and leaves the task for later
+	moveLose                // the worker that had the task is gone
+	numMoves
+)
+
+func (m move) String() string {
+	return [...]string{"start", "succeed", "fail", "ask", "stop", "release", "lose"}[m]
+}
+
+// change is a move with all that it brings.
+type change struct {
+	move   move
+	now    time.Time
+	cause  Cause      // ask, stop
+	err    *abi.Error // fail, ask, stop
+	jitter float64    // fail: a random number, 0 ≤ jitter < 1
+	ended  ended      // succeed, fail, stop: what the attempt left
+}
+
+// ended is what an attempt leaves.
+type ended struct {
+	output      []byte // succeed
+	partial     []byte // output of the step before the one that failed
+	partialStep int
+	function    string
+	version     abi.Digest
+	usage       abi.Usage // of this attempt
+}
+
+// transition is the only place where a task's status changes. It is pure: it returns the task as it is after the change, and
+// CodeConflict if the change is not possible in the task's status.
+func transition(t Task, c change) (Task, error) {
+	switch {
+	case t.Status == StatusPending && c.move == moveStart:
+		return start(t, c), nil
+	case t.Status == StatusPending && c.move == moveAsk:
+		return finish(t, StatusCancelled, c), nil
+	case t.Status == StatusPending && c.move == moveFail: // its time was over before it began
+		return finish(t, StatusFailed, c), nil
+	case t.Status == StatusPending && c.move == moveRelease: // claimed and given back
+		return t, nil
+	case t.Status != StatusRunning || c.move == moveStart:
+		return t, &abi.Error{Code: abi.CodeConflict, Task: t.ID, Message: "a " + string(t.Status) + " task cannot " + c.move.String()}
+	}
+
+	switch c.move {
+	case moveAsk:
+		if t.Cause == "" {
+			t.Cause = c.cause
+		}
+		return t, nil
+	case moveSucceed:
+		return finish(leave(t, c, nil), StatusCompleted, c), nil
+	case moveRelease:
+		if t.Cause == CauseUser {
+			return stopAsAsked(t, c), nil
+		}
+		return release(t), nil
+	case moveStop:
+		if t.Cause == "" {
+			t.Cause = c.cause
+		}
+		return finish(leave(t, c, c.err), StatusCancelled, c), nil
+	case moveLose:
+		if t.Cause == CauseUser {
+			return stopAsAsked(t, c), nil
+		}
+		c.err = &abi.Error{Code: abi.CodeLeaseLost, Task: t.ID, Message: "the worker that ran this attempt is gone"}
+		return again(leave(t, c, c.err), c.err, time.Time{}), nil
+	}
+	return fail(t, c), nil
+}
+
+func start(t Task, c change) Task {
+	if t.StartedAt.IsZero() {
+		t.StartedAt = c.now
+	}
+	if t.PartialCut {
+		t.Partial, t.PartialStep, t.PartialCut = nil, 0, false
+	}
+	t.Status, t.AttemptAt, t.RunAt, t.Error, t.Cause = StatusRunning, c.now, time.Time{}, nil, ""
+	t.Attempt++
+	t.TotalSteps = max(1, len(t.Spec.Steps))
+	t.CurrentStep = t.PartialStep + 1
+	t.Progress = float64(t.PartialStep) / float64(t.TotalSteps)
+	t.Message = ""
+	return t
+}
+
+// fail decides between failed, another attempt, and cancelled when that was asked for.
+func fail(t Task, c change) Task {
+	if t.Cause == CauseUser {
+		return stopAsAsked(t, c)
+	}
+	t = leave(t, c, c.err)
+	if t.Spec.Retry.again(c.err.Code, t.Attempt) {
+		at := c.now.Add(t.Spec.Retry.wait(t.Attempt, c.jitter))
+		if end := t.deadline(); end.IsZero() || at.Before(end) {
+			return again(t, c.err, at)
+		}
+	}
+	return finish(t, StatusFailed, c)
+}
+
+// stopAsAsked ends an attempt that did not end well and was to stop anyway.
+func stopAsAsked(t Task, c change) Task {
+	c.err = stopError(t.ID, t.Cause)
+	return finish(leave(t, c, c.err), StatusCancelled, c)
+}
+
+// again puts a task back in the queue.
+func again(t Task, err *abi.Error, at time.Time) Task {
+	t.Status, t.Error, t.RunAt = StatusPending, err, at
+	return t
+}
+
+// release undoes the start of an attempt.
+func release(t Task) Task {
+	t.Status, t.Cause, t.AttemptAt = StatusPending, "", time.Time{}
+	if t.Attempt--; t.Attempt == 0 {
+		t.StartedAt = time.Time{}
+	}
+	return t
+}
+
+// finish makes a task final.
+func finish(t Task, s Status, c change) Task {
+	t.Status, t.FinishedAt, t.RunAt = s, c.now, time.Time{}
+	switch s {
+	case StatusCompleted:
+		t.Output, t.OutputBytes = c.ended.output, len(c.ended.output)
+		t.Partial, t.PartialStep, t.PartialCut = nil, 0, false
+		t.Progress, t.CurrentStep = 1, t.TotalSteps
+		t.Error, t.Cause = nil, ""
+	case StatusFailed:
+		t.Error = c.err
+		if c.err.Code == abi.CodeTimeout {
+			t.Cause = CauseTimeout
+		}
+	case StatusCancelled:
+		t.Error = c.err
+		if t.Cause == "" {
+			t.Cause = c.cause
+		}
+	}
+	return t
+}
+
+// leave records the end of an attempt.
+func leave(t Task, c change, err *abi.Error) Task {
+	e := &c.ended
+	t.Usage = t.Usage.Add(e.usage)
+	t.Function, t.Version = or(e.function, t.Function), or(e.version, t.Version)
+	if e.partialStep > 0 {
+		t.PartialStep, t.PartialCut = e.partialStep, len(e.partial) > MaxPartialBytes
+		t.Partial = e.partial
+		if t.PartialCut { // a copy, so that what was cut off is not held
+			t.Partial = append([]byte(nil), e.partial[:MaxPartialBytes]...)
+		}
+	}
+	kept := t.Attempts[max(0, len(t.Attempts)-(MaxKeptAttempts-1)):]
+	attempts := make([]Attempt, 0, len(kept)+1)
+	t.Attempts = append(append(attempts, kept...), Attempt{
+		Number: t.Attempt, StartedAt: t.AttemptAt, FinishedAt: c.now, Version: e.version, Usage: e.usage, Error: err,
+	})
+	return t
+}
+
+// deadline is when the task's time is over; zero: never, or it has not started.
+func (t *Task) deadline() time.Time {
+	if t.Spec.Timeout == 0 || t.StartedAt.IsZero() {
+		return time.Time{}
+	}
+	return t.StartedAt.Add(t.Spec.Timeout)
+}
+
+// stopError is the error of a task that was stopped, and the cause of its context.
+func stopError(id string, cause Cause) *abi.Error {
+	e := &abi.Error{Task: id}
+	switch cause {
+	case CauseShutdown:
+		e.Code, e.Message = abi.CodeShutdown, "stopped, because the task manager stops"
+	case CauseLeaseLost:
+		e.Code, e.Message = abi.CodeLeaseLost, "abandoned, because another worker has the task"
+	default:
+		e.Code, e.Message = abi.CodeCancelled, "cancelled"
+	}
+	return e
+}

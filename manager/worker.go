@@ -1,0 +1,241 @@
+package manager
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/taskhost/taskhost/abi"
+)
+
+// work is one slot: it claims tasks and runs them, one after the other, until claiming ends.
+func (m *Manager) work() {
+	left := false
+	defer func() {
+		if !left { // a Go function ended its goroutine with runtime.Goexit: the slot goes on with another
+			m.workers.Go(m.work)
+		}
+	}()
+	for failures := 0; m.claiming.Err() == nil; {
+		lease, err := m.store.Claim(m.claiming, m.cfg.LeaseTTL)
+		switch {
+		case err == nil:
+			failures = 0
+			m.attempt(lease)
+		case m.claiming.Err() == nil:
+			failures++
+			m.emitError(Task{}, err)
+			m.pause(m.claiming.Done(), failures)
+		}
+	}
+	left = true
+}
+
+// pause waits before a store that failed is tried again; longer each time, at most about 5 seconds.
+func (m *Manager) pause(done <-chan struct{}, failures int) {
+	d := min(50*time.Millisecond<<min(failures, 10), 5*time.Second)
+	timer := time.NewTimer(d/2 + rand.N(d/2))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-done:
+	}
+}
+
+// attempt runs a claimed task.
+func (m *Manager) attempt(l Lease) {
+	m.tellUntold(&l.Task)
+	r := newRun(m, l)
+	if !m.begin(r) {
+		return
+	}
+	m.busy.Add(1)
+	defer m.end(r) // also when a Go function ends its goroutine
+	r.execute()
+}
+
+// begin moves a claimed task to running, and reports whether there is something to run.
+func (m *Manager) begin(r *run) bool {
+	id := r.lease.Task.ID
+	r.write.Lock()
+	defer r.write.Unlock()
+	m.shard(id).setRun(id, r)
+	before := r.task
+	t, err := m.saveTold(r, m.firstMove(r, time.Now()))
+	if before.Status == StatusPending && err == nil {
+		m.room.freed()
+	}
+	switch {
+	case err != nil:
+		m.abandon(r, err)
+		return false
+	case t.Status != StatusRunning:
+		m.shard(id).dropRun(id, r)
+		r.over(t)
+		m.settled(&t)
+		return false
+	}
+	r.arm(m.base)
+	m.emit(EventStart, &t)
+	if m.hardStopped() {
+		r.cancel(stopError(id, CauseShutdown))
+	}
+	return true
+}
+
+// firstMove says what to do with a task that was just claimed.
+func (m *Manager) firstMove(r *run, now time.Time) change {
+	t := &r.task
+	end := t.deadline()
+	switch {
+	case t.Status == StatusRunning:
+		return change{move: moveLose, now: now}
+	case m.hardStopped() && m.cfg.KeepOnStop:
+		return change{move: moveRelease, now: now}
+	case m.hardStopped():
+		m.cutOff.Add(1)
+		return change{move: moveAsk, now: now, cause: CauseShutdown, err: stopError(t.ID, CauseShutdown)}
+	case !end.IsZero() && !now.Before(end):
+		return change{move: moveFail, now: now, err: timeoutError(t.ID, t.Spec.Timeout)}
+	}
+	return change{move: moveStart, now: now}
+}
+
+func timeoutError(id string, after time.Duration) *abi.Error {
+	return &abi.Error{Code: abi.CodeTimeout, Task: id, Message: "the task did not end within " + after.String()}
+}
+
+// settled tells what follows from a task that was saved and is not running: it is final, or will be tried again.
+func (m *Manager) settled(t *Task) {
+	if t.Status.Final() {
+		m.emit(EventFinish, t)
+		m.ended(t)
+	}
+}
+
+// end settles an attempt.
+func (m *Manager) end(r *run) {
+	defer m.busy.Add(-1)
+	id := r.lease.Task.ID
+	r.write.Lock()
+	defer r.write.Unlock()
+	c, keep := m.lastMove(r)
+	r.cancel(nil) // frees the context
+	if !keep {
+		m.abandon(r, stopError(id, CauseLeaseLost))
+		return
+	}
+	r.freeze()
+	t, err := m.saveTold(r, c)
+	if err != nil {
+		m.abandon(r, err)
+		return
+	}
+	m.shard(id).dropRun(id, r)
+	r.over(t)
+	m.settled(&t)
+}
+
+// lastMove says what became of an attempt; keep is false if the task is another worker's now.
+func (m *Manager) lastMove(r *run) (c change, keep bool) {
+	c = change{move: moveSucceed, now: time.Now(), ended: r.ended}
+	if r.err == nil {
+		return c, true
+	}
+	c.jitter = rand.Float64()
+	c.move, c.err = moveFail, r.err
+	if r.ctx.Err() == nil {
+		return c, true
+	}
+	switch why := stopCode(r); why {
+	case abi.CodeLeaseLost:
+		return c, false
+	case abi.CodeShutdown:
+		m.cutOff.Add(1)
+		c.move, c.cause = moveStop, CauseShutdown
+		if m.cfg.KeepOnStop {
+			c.move = moveRelease
+		}
+	case abi.CodeCancelled:
+		c.move, c.cause = moveStop, CauseUser
+	case abi.CodeTimeout:
+		return c, true // execute made the error
+	}
+	c.err = stopError(r.lease.Task.ID, c.cause)
+	c.err.Step, c.err.Plugin, c.err.Func = r.err.Step, r.err.Plugin, r.err.Func
+	return c, true
+}
+
+// saveTold saves a change, and if the task is pending then, so that somebody may claim it, tells so first.
+func (m *Manager) saveTold(r *run, c change) (Task, error) {
+	t, err := transition(r.current(), c)
+	if err != nil {
+		return t, err
+	}
+	save := func() (err error) { t, err = m.savePatiently(r, c); return err }
+	if t.Status == StatusPending && c.move != moveRelease {
+		return t, m.announce(EventRetry, &t, save)
+	}
+	err = save()
+	return t, err
+}
+
+// savePatiently saves a change. A store that does not work is tried again for some seconds, because what was worked for is
+// lost otherwise, and the task would run again.
+func (m *Manager) savePatiently(r *run, c change) (t Task, err error) {
+	for failures := range 8 {
+		t, err = m.save(r, c)
+		if err == nil || abi.CodeOf(err) != abi.CodeUnavailable {
+			return t, err
+		}
+		m.emitError(t.header(), err)
+		m.pause(m.hard, failures)
+	}
+	return t, err
+}
+
+// save makes a change to the task of an attempt and stores it; the caller holds r.write. If somebody else changed the task, by
+// asking for its cancel, it takes that over and tries again.
+func (m *Manager) save(r *run, c change) (Task, error) {
+	for {
+		t, err := transition(r.current(), c)
+		if err != nil {
+			return t, err
+		}
+		t.Revision, err = m.store.Save(m.base, t, r.lease)
+		if err == nil {
+			r.saved(&t)
+			return t, nil
+		}
+		if abi.CodeOf(err) != abi.CodeConflict {
+			return t, err
+		}
+		now, err := m.store.Get(m.base, t.ID)
+		if err != nil {
+			return t, err
+		}
+		if now.Status.Final() {
+			return now, stopError(t.ID, CauseLeaseLost)
+		}
+		r.adopt(&now)
+	}
+}
+
+// abandon gives an attempt up without writing anything.
+func (m *Manager) abandon(r *run, err error) {
+	id := r.lease.Task.ID
+	m.shard(id).dropRun(id, r)
+	t := r.freeze()
+	r.over(t)
+	switch abi.CodeOf(err) {
+	case abi.CodeLeaseLost, abi.CodeNotFound:
+		if t.Status == StatusRunning {
+			m.emit(EventLost, &t)
+		}
+	default:
+		m.emitError(t.header(), errors.Join(errors.New("the task is left to whoever claims it next"), err))
+	}
+	if m.stopping.Load() {
+		m.checkDrained()
+	}
+}
