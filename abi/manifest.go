@@ -52,6 +52,9 @@ type ManifestTaskhost struct {
 	MaxKernelBytes int64 `json:"max_kernel_bytes,omitempty"`
 	// MaxLogBytes bounds what one call can log. Default: the host's limit.
 	MaxLogBytes int64 `json:"max_log_bytes,omitempty"`
+	// CancelGraceMS is how long a guest that is cancelled, or whose time is over, may run on to tidy up: taskhost_cancelled tells it.
+	// In milliseconds, at most 10000. Default: 0, it is stopped where it is.
+	CancelGraceMS int `json:"cancel_grace_ms,omitempty"`
 	// Args and Env are given to a WASI command. Default: the plugin's name alone, and no environment.
 	Args []string          `json:"args,omitempty"`
 	Env  map[string]string `json:"env,omitempty"`

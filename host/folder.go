@@ -1,0 +1,221 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/taskhost/taskhost/abi"
+)
+
+// folder is the plugin folder. It is looked at again and again, which sees every way in which a file can change on every file
+// system; see "Why is the folder polled?" in RATIONALE.md.
+type folder struct {
+	host  *Host
+	dir   string
+	seen  map[string]*entry
+	names map[string]bool // invalid names that were reported
+	lost  bool            // the folder could not be read the last time
+}
+
+// entry is what is known of the files of one plugin.
+type entry struct {
+	stamp  string   // of the files as they were at the last look
+	loaded string   // of the files as they were loaded or refused
+	extra  []string // other files that the manifest names
+	gone   bool     // no file was there at the last look
+}
+
+// load loads the folder for the first time, several plugins at once.
+func (f *folder) load(ctx context.Context) {
+	f.seen = map[string]*entry{}
+	f.names = map[string]bool{}
+	names, err := f.list()
+	if err != nil {
+		f.host.cfg.Logger.Error("plugin folder cannot be read", "dir", f.dir, "error", err)
+		return
+	}
+	for _, name := range names {
+		e := &entry{}
+		e.stamp = f.stamp(name, e)
+		f.seen[name] = e
+	}
+	var group sync.WaitGroup
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for name, e := range f.seen {
+		slots <- struct{}{}
+		group.Go(func() {
+			f.loadPlugin(ctx, name, e)
+			<-slots
+		})
+	}
+	group.Wait()
+}
+
+// watch looks at the folder until ctx is done.
+func (f *folder) watch(ctx context.Context) {
+	tick := time.NewTicker(f.host.cfg.WatchInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			f.look(ctx)
+		}
+	}
+}
+
+// look compares the folder with what is loaded. What changed is loaded when it was the same for two looks, so that a file that is
+// being written, or that is removed for a moment before its successor comes, is left alone.
+func (f *folder) look(ctx context.Context) {
+	names, err := f.list()
+	if err != nil {
+		if !f.lost {
+			f.host.cfg.Logger.Error("plugin folder cannot be read; the plugins stay as they are", "dir", f.dir, "error", err)
+		}
+		f.lost = true
+		return
+	}
+	f.lost = false
+	for _, name := range names {
+		if f.seen[name] == nil {
+			f.seen[name] = &entry{}
+		}
+	}
+	for name, e := range f.seen {
+		if ctx.Err() != nil {
+			return
+		}
+		if !slices.Contains(names, name) {
+			if e.gone {
+				delete(f.seen, name)
+				f.host.remove(name)
+				f.host.cfg.Logger.Info("plugin removed", "plugin", name)
+			}
+			e.gone = true
+			continue
+		}
+		e.gone = false
+		stamp := f.stamp(name, e)
+		if stamp == e.stamp && stamp != e.loaded {
+			f.loadPlugin(ctx, name, e)
+		}
+		e.stamp = stamp
+	}
+}
+
+// loadPlugin loads the files of one plugin as they are now.
+func (f *folder) loadPlugin(ctx context.Context, name string, e *entry) {
+	if f.host.begin() != nil {
+		return
+	}
+	defer f.host.calls.Done()
+	e.loaded = e.stamp
+	began := time.Now()
+	src, err := readSource(f.dir, name, f.host.cfg.Limits.Module)
+	e.extra = f.manifestFiles(src)
+	e.loaded = f.stamp(name, e)
+	e.stamp = e.loaded
+	var r *resolved
+	if err == nil {
+		r, err = src.resolve(f.host.cfg.Limits.Module)
+	}
+	if err == nil {
+		err = f.host.load(ctx, name, r)
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		f.host.refuse(name, src.Path, err)
+		f.host.cfg.Logger.Error("plugin refused", "plugin", name, "path", src.Path, "code", abi.CodeOf(err), "error", err)
+		return
+	}
+	f.host.cfg.Logger.Info("plugin loaded", "plugin", name, "version", r.digest.Short(), "took", time.Since(began).Round(time.Millisecond))
+}
+
+// manifestFiles are the files that a manifest names, to be watched too.
+func (f *folder) manifestFiles(src Source) (files []string) {
+	if src.Manifest == nil {
+		return nil
+	}
+	for _, w := range src.Manifest.Wasm {
+		if w.Path == "" {
+			continue
+		}
+		file := w.Path
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(src.Base, file)
+		}
+		files = append(files, file)
+	}
+	return files
+}
+
+// maxPlugins bounds how many plugins a folder has.
+const maxPlugins = 10_000
+
+// list finds the names of the plugins in the folder. Hidden files and those with other extensions are passed over. A .wasm file that a
+// manifest of another name lists is a plugin of its own all the same.
+func (f *folder) list() ([]string, error) {
+	files, err := os.ReadDir(f.dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, file := range files {
+		name, ok := strings.CutSuffix(file.Name(), ".wasm")
+		if !ok {
+			if name, ok = strings.CutSuffix(file.Name(), ".json"); !ok {
+				continue
+			}
+		}
+		if strings.HasPrefix(name, ".") {
+			continue
+		}
+		if !abi.ValidName(name) || len(names) >= maxPlugins {
+			f.report(file.Name(), name, len(names))
+			continue
+		}
+		if only := f.host.cfg.Only; len(only) == 0 || slices.Contains(only, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// report warns once of a file that cannot be a plugin.
+func (f *folder) report(file, name string, count int) {
+	if f.names[file] || len(f.names) >= maxPlugins {
+		return
+	}
+	f.names[file] = true
+	err := invalidName(name)
+	if count >= maxPlugins {
+		err = abi.Errorf(abi.CodeRefused, "there are more than %d plugins in the folder", maxPlugins)
+	}
+	f.host.cfg.Logger.LogAttrs(context.Background(), slog.LevelWarn, "file is not a plugin", slog.String("file", file), slog.Any("error", err))
+}
+
+// stamp describes the files of a plugin so that every change shows: which there are, and of each the inode, the size and the times.
+func (f *folder) stamp(name string, e *entry) string {
+	var b strings.Builder
+	for _, file := range append(pluginFiles(f.dir, name), e.extra...) {
+		st, err := os.Stat(file)
+		if err != nil {
+			fmt.Fprintf(&b, "%s: %v\n", file, missing(err))
+			continue
+		}
+		fmt.Fprintf(&b, "%s: %d %d %d %s\n", file, st.Size(), st.ModTime().UnixNano(), st.Mode(), fileIdentity(st))
+	}
+	return b.String()
+}

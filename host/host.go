@@ -1,0 +1,344 @@
+// Package host loads, compiles, pools, calls and swaps plugins: sandboxed WebAssembly modules.
+//
+// [New] makes a [Host] from a folder of plugins, [Host.Run] calls one. Files that are added, replaced or removed take effect while
+// calls run: a call stays on the version that it began with.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+	wasi "github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host/internal/kernel"
+)
+
+// Host holds plugins and runs calls on them. All of its methods may be called by any goroutine.
+type Host struct {
+	cfg       Config
+	cache     wazero.CompilationCache
+	runtime   wazero.Runtime
+	kernel    wazero.CompiledModule
+	anonymous wazero.ModuleConfig // of the kernel
+
+	mu      sync.RWMutex
+	plugins map[string]*plugin
+	alive   map[*version]struct{} // current, or in use by a call
+	closed  bool
+	calls   sync.WaitGroup // calls and changes; Add under mu, so that none begins after Close
+
+	stop    context.CancelFunc // ends the workers
+	workers sync.WaitGroup
+}
+
+// New makes a host. With Config.Dir it loads the folder before it returns; plugins that are refused are no error here, they show in
+// [Host.Plugins]. The context bounds New alone. Errors are CodeInvalid for a bad config. The caller must call [Host.Close].
+func New(ctx context.Context, cfg Config) (*Host, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{cfg: cfg, plugins: map[string]*plugin{}, alive: map[*version]struct{}{}}
+	if err := h.makeRuntime(ctx); err != nil {
+		return nil, err
+	}
+	background, stop := context.WithCancel(context.Background())
+	h.stop = stop
+	h.workers.Go(func() { h.reap(background) })
+	if cfg.Dir != "" {
+		f := &folder{host: h, dir: cfg.Dir}
+		f.load(ctx)
+		if cfg.WatchInterval > 0 {
+			h.workers.Go(func() { f.watch(background) })
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		_ = h.Close(context.WithoutCancel(ctx))
+		return nil, abi.Errorf(abi.CodeOf(err), "loading %s: %w", cfg.Dir, err)
+	}
+	return h, nil
+}
+
+// features are what wazero knows of Wasm beyond version 2 of the core specification.
+const features = api.CoreFeaturesV2 | experimental.CoreFeaturesThreads | experimental.CoreFeaturesTailCall |
+	experimental.CoreFeaturesExtendedConst | experimental.CoreFeaturesExceptionHandling | experimental.CoreFeaturesTypedFunctionReferences
+
+func (h *Host) makeRuntime(ctx context.Context) (err error) {
+	config := guestRuntimeConfig().WithCoreFeatures(features).WithDebugInfoEnabled(true)
+	if h.cfg.CacheDir != cacheOff {
+		if h.cache, err = openCache(h.cfg.CacheDir); err != nil {
+			return err
+		}
+		config = config.WithCompilationCache(h.cache)
+	}
+	h.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	h.anonymous = wazero.NewModuleConfig().WithName("").WithStartFunctions()
+	fail := func(err error) error {
+		_ = h.closeRuntime(ctx)
+		return abi.Errorf(abi.CodeInternal, "host: %w", err)
+	}
+	if _, err := wasi.Instantiate(ctx, h.runtime); err != nil {
+		return fail(err)
+	}
+	if err := instantiateHostModule(ctx, h.runtime, kernel.HostModule, kernelImports(), nil); err != nil {
+		return fail(err)
+	}
+	if err := instantiateHostModule(ctx, h.runtime, abi.ModuleUser, userImports(), addBulkCopies); err != nil {
+		return fail(err)
+	}
+	if h.kernel, err = h.runtime.CompileModule(ctx, kernel.Wasm); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+// openCache opens the compilation cache and refuses a folder that others can write to: it holds machine code.
+func openCache(dir string) (wazero.CompilationCache, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, abi.Errorf(abi.CodeInvalid, "compilation cache: %w; set CacheDir to a folder that can be written, or to off", err)
+	}
+	st, err := os.Stat(dir)
+	if err != nil {
+		return nil, abi.Errorf(abi.CodeInvalid, "compilation cache: %w", err)
+	}
+	if runtime.GOOS != "windows" && st.Mode().Perm()&0o022 != 0 {
+		return nil, abi.Errorf(abi.CodeInvalid, "compilation cache: others can write to %s, and it holds machine code: chmod 700 it, or name another folder", dir)
+	}
+	cache, err := wazero.NewCompilationCacheWithDir(dir)
+	if err != nil {
+		return nil, abi.Errorf(abi.CodeInvalid, "compilation cache: %w", err)
+	}
+	return cache, nil
+}
+
+// compile compiles a module on all cores, or finds it in the cache.
+func (h *Host) compile(ctx context.Context, wasm []byte) (c wazero.CompiledModule, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the compiler failed: %v", r)
+		}
+	}()
+	return h.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0)), wasm)
+}
+
+func (h *Host) closeRuntime(ctx context.Context) error {
+	err := h.runtime.Close(ctx)
+	if h.cache != nil {
+		err = errors.Join(err, h.cache.Close(ctx))
+	}
+	return err
+}
+
+// Run makes one call and waits for its end. It calls report, which may be nil, for each progress that the guest reports, from the
+// goroutine that runs the guest. When ctx ends, the guest is stopped and the error's code says why: that of the *abi.Error that is
+// the context's cause, CodeTimeout or CodeCancelled.
+//
+// The call runs on the version that is current when it begins. It waits while the plugin's instances are all in use.
+// Every error is an *abi.Error that names plugin, function and task; the result beside it has what is known.
+func (h *Host) Run(ctx context.Context, call abi.Call, report func(abi.Progress)) (abi.Result, error) {
+	v, err := h.acquire(call.Plugin)
+	if err != nil {
+		return abi.Result{Function: call.Function}, named(err, &call)
+	}
+	defer h.calls.Done()
+	defer v.release()
+	if ctx.Err() != nil {
+		return abi.Result{Function: call.Function, Version: v.source.digest}, named(interruption(context.Cause(ctx), 0), &call)
+	}
+	res, err := v.run(ctx, &call, report)
+	if err != nil {
+		err = named(err, &call)
+	}
+	if h.cfg.OnEvent != nil {
+		e := v.event(EventCall)
+		e.Function, e.Task, e.Usage, e.Err = res.Function, call.Task, res.Usage, err
+		h.cfg.OnEvent(e)
+	}
+	return res, err
+}
+
+// named is err with the names of the call, as a copy.
+func named(err error, call *abi.Call) *abi.Error {
+	e := *abi.AsError(err)
+	e.Plugin, e.Func, e.Task, e.Step = call.Plugin, call.Function, call.Task, call.Step
+	return &e
+}
+
+// acquire pins the plugin's current version and counts the call.
+func (h *Host) acquire(name string) (*version, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.closed {
+		return nil, abi.Errorf(abi.CodeClosed, "the host is closed")
+	}
+	p := h.plugins[name]
+	switch {
+	case p == nil:
+		return nil, h.unknown(name)
+	case p.current == nil:
+		return nil, p.refusal()
+	}
+	p.current.acquire() // cannot fail: a version loses its reference for being current under the write lock
+	h.calls.Add(1)
+	return p.current, nil
+}
+
+// unknown is the error for a name without a plugin; the caller holds mu.
+func (h *Host) unknown(name string) error {
+	names := sortedKeys(h.plugins)
+	if len(h.cfg.Only) > 0 {
+		names = folderNames(h.cfg.Dir)
+	}
+	list := strings.Join(names[:min(len(names), 20)], ", ")
+	if list == "" {
+		list = "none"
+	}
+	where := ""
+	if h.cfg.Dir != "" {
+		where = " in " + h.cfg.Dir
+	}
+	return abi.Errorf(abi.CodeNotFound, "there is no such plugin%s%s; there are: %s", where, didYouMean(name, names), list)
+}
+
+func (h *Host) emit(e Event) {
+	if h.cfg.OnEvent != nil {
+		h.cfg.OnEvent(e)
+	}
+}
+
+// reap closes idle instances in time.
+func (h *Host) reap(ctx context.Context) {
+	tick := time.NewTicker(max(h.cfg.IdleTimeout/4, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			h.mu.RLock()
+			pools := make([]*pool, 0, len(h.alive))
+			for v := range h.alive {
+				pools = append(pools, v.pool)
+			}
+			h.mu.RUnlock()
+			for _, p := range pools {
+				p.reap(now.Add(-h.cfg.IdleTimeout))
+			}
+		}
+	}
+}
+
+// Close stops watching, refuses new calls and waits for those that run; when ctx ends it interrupts them, with CodeShutdown, and
+// waits on. Then it frees everything. A second Close does nothing.
+func (h *Host) Close(ctx context.Context) error {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil
+	}
+	h.closed = true
+	h.mu.Unlock()
+	h.stop()
+	h.workers.Wait()
+	done := make(chan struct{})
+	go func() {
+		h.calls.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		h.interruptAll(done)
+	}
+	h.mu.Lock()
+	plugins := h.plugins
+	h.plugins = map[string]*plugin{}
+	h.mu.Unlock()
+	for _, p := range plugins {
+		if p.current != nil {
+			p.current.release()
+		}
+	}
+	if err := h.closeRuntime(context.WithoutCancel(ctx)); err != nil {
+		return abi.Errorf(abi.CodeInternal, "closing the host: %w", err)
+	}
+	return nil
+}
+
+// interruptAll interrupts the calls that run, and those that come out of a queue for an instance, until done.
+func (h *Host) interruptAll(done <-chan struct{}) {
+	cause := &abi.Error{Code: abi.CodeShutdown, Message: "the host is closing"}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		h.mu.RLock()
+		for v := range h.alive {
+			v.pool.interrupt(cause)
+		}
+		h.mu.RUnlock()
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Plugins lists all plugins, sorted by name, those that were refused included.
+func (h *Host) Plugins() []PluginInfo {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	list := make([]PluginInfo, 0, len(h.plugins))
+	for _, name := range sortedKeys(h.plugins) {
+		list = append(list, h.info(h.plugins[name]))
+	}
+	return list
+}
+
+// Inspect tells everything about one plugin. The error is CodeNotFound.
+func (h *Host) Inspect(name string) (PluginInfo, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	p := h.plugins[name]
+	if p == nil {
+		return PluginInfo{}, named(h.unknown(name), &abi.Call{Plugin: name})
+	}
+	return h.info(p), nil
+}
+
+// Versions lists the versions of a plugin that the host holds, newest first. The error is CodeNotFound.
+func (h *Host) Versions(name string) ([]VersionInfo, error) {
+	info, err := h.Inspect(name)
+	return info.Versions, err
+}
+
+// names of files in the plugin folder that belong to the plugin name.
+func pluginFiles(dir, name string) []string {
+	return []string{filepath.Join(dir, name+".wasm"), filepath.Join(dir, name+".json")}
+}
+
+// folderNames lists the plugins in a folder, loaded or not, for messages.
+func folderNames(dir string) (names []string) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.wasm"))
+	if err != nil {
+		return nil
+	}
+	for _, f := range files {
+		names = append(names, strings.TrimSuffix(filepath.Base(f), ".wasm"))
+	}
+	return names
+}
+
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,0 +1,273 @@
+package host
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host/internal/wasm"
+)
+
+// shape is what a version's modules show before they are compiled.
+type shape struct {
+	form      Form
+	toolchain string
+	functions []string // sorted
+	def       string   // the function that runs when none is named; empty: there is no such choice
+	imports   []string // module.name of all modules, sorted, without those among themselves
+}
+
+// The functions that guests can import, by module.
+var (
+	envFunctions = []string{
+		"alloc", "free", "length", "length_unsafe", "load_u8", "load_u64", "store_u8", "store_u64",
+		"input_length", "input_offset", "input_load_u8", "input_load_u64", "input_set",
+		"output_set", "output_length", "output_offset", "error_set", "error_get", "reset", "memory_bytes",
+		"config_get", "var_get", "var_set", "http_request", "http_status_code", "http_headers",
+		"log_trace", "log_debug", "log_info", "log_warn", "log_error", "get_log_level",
+	}
+	userFunctions = []string{
+		abi.FuncProgress, abi.FuncCancelled, abi.FuncMetricAdd, abi.FuncMetricSet, abi.FuncMetricObserve,
+		abi.FuncInvalidInput, abi.FuncRead, abi.FuncWrite,
+	}
+)
+
+// reservedModule tells whether a manifest cannot name a module so.
+func reservedModule(name string) bool {
+	switch name {
+	case abi.ModuleEnv, abi.ModuleUser, abi.ModuleWASI:
+		return true
+	}
+	return strings.HasPrefix(name, "taskhost:")
+}
+
+// inspect checks a version's modules as far as that can be done without compiling them.
+func inspect(r *resolved, limits abi.Limits) (shape, error) {
+	var s shape
+	var memory int64
+	names := map[string]bool{}
+	for _, m := range r.modules {
+		names[m.name] = true
+	}
+	for _, m := range r.modules {
+		mod, err := decode(m)
+		if err != nil {
+			return s, err
+		}
+		if l, imported, ok := mod.Memory(); ok && !imported {
+			memory += int64(l.Min) * pageSize
+		}
+		if err := s.addImports(mod, names); err != nil {
+			return s, err
+		}
+		if m.name == mainModule {
+			s.toolchain = toolchain(mod)
+			s.addFunctions(mod)
+		}
+	}
+	slices.Sort(s.imports)
+	s.imports = slices.Compact(s.imports)
+	if memory > limits.Memory {
+		return s, abi.Errorf(abi.CodeMemoryLimit, "it needs %d bytes of memory to start, the limit is %d; raise memory.max_pages in the manifest",
+			memory, limits.Memory)
+	}
+	if len(s.functions) == 0 {
+		return s, abi.Errorf(abi.CodeRefused, "it exports no function that can be called: want one without parameters and with no result or one i32, or _start")
+	}
+	return s, s.applyManifest(&r.manifest)
+}
+
+var componentMagic = []byte{0, 'a', 's', 'm', 0x0d, 0, 1, 0}
+
+func decode(m module) (*wasm.Module, error) {
+	what := "it"
+	if m.name != mainModule {
+		what = "module " + m.name
+	}
+	switch {
+	case bytes.HasPrefix(m.wasm, componentMagic):
+		return nil, abi.Errorf(abi.CodeRefused, "%s is a component; taskhost runs core modules: build it for wasip1", what)
+	case !bytes.HasPrefix(m.wasm, componentMagic[:4]):
+		return nil, abi.Errorf(abi.CodeRefused, "%s is no WebAssembly: the file does not begin with \\0asm", what)
+	}
+	mod, err := wasm.Decode(m.wasm)
+	if err != nil {
+		return nil, abi.Errorf(abi.CodeRefused, "%s is not a valid module: %w", what, err)
+	}
+	return mod, nil
+}
+
+// addImports checks that somebody provides each import.
+func (s *shape) addImports(mod *wasm.Module, modules map[string]bool) error {
+	for _, i := range mod.Imports {
+		var known []string
+		switch {
+		case i.Module == abi.ModuleEnv:
+			known = envFunctions
+		case i.Module == abi.ModuleUser:
+			known = userFunctions
+		case i.Module == abi.ModuleWASI: // wazero knows which there are
+		case modules[i.Module] && i.Module != mainModule:
+			continue
+		default:
+			return abi.Errorf(abi.CodeRefused, "it imports %q of module %q, which nobody provides; there are %s, %s, %s and the modules that the manifest names",
+				i.Name, i.Module, abi.ModuleEnv, abi.ModuleUser, abi.ModuleWASI)
+		}
+		if known != nil && (i.Kind != wasm.KindFunc || !slices.Contains(known, i.Name)) {
+			return abi.Errorf(abi.CodeRefused, "it imports %q of %s, which has no such function%s", i.Name, i.Module, didYouMean(i.Name, known))
+		}
+		s.imports = append(s.imports, i.Module+"."+i.Name)
+	}
+	return nil
+}
+
+// addFunctions finds the exports that can be called, and with them the form.
+func (s *shape) addFunctions(mod *wasm.Module) {
+	var start bool
+	for _, e := range mod.Exports {
+		if e.Kind != wasm.KindFunc {
+			continue
+		}
+		t := mod.FuncType(e.Index)
+		if len(t.Params) > 0 || len(t.Results) > 1 || len(t.Results) == 1 && t.Results[0] != wasm.I32 {
+			continue
+		}
+		switch {
+		case e.Name == startFunction:
+			start = true
+		case e.Name == initFunction, strings.HasPrefix(e.Name, "__"), strings.HasPrefix(e.Name, "asyncify_"):
+		default:
+			s.functions = append(s.functions, e.Name)
+		}
+	}
+	extism := slices.ContainsFunc(s.imports, func(i string) bool {
+		return strings.HasPrefix(i, abi.ModuleEnv+".") || strings.HasPrefix(i, abi.ModuleUser+".")
+	})
+	s.form = FormExtism
+	if start && len(s.functions) == 0 {
+		s.functions = []string{startFunction}
+		if !extism {
+			s.form = FormWASI
+		}
+	}
+	slices.Sort(s.functions)
+}
+
+// applyManifest holds the functions to those that the manifest describes, and chooses the default.
+func (s *shape) applyManifest(m *abi.Manifest) error {
+	if t := m.Taskhost; t != nil && len(t.Functions) > 0 {
+		for _, name := range sortedKeys(t.Functions) {
+			if !slices.Contains(s.functions, name) {
+				return abi.Errorf(abi.CodeRefused, "the manifest's taskhost.functions describes %q, which the module does not have; it has %s",
+					name, strings.Join(s.functions, ", "))
+			}
+		}
+		s.functions = sortedKeys(t.Functions)
+	}
+	switch {
+	case slices.Contains(s.functions, defaultFunction):
+		s.def = defaultFunction
+	case len(s.functions) == 1:
+		s.def = s.functions[0]
+	}
+	return nil
+}
+
+const (
+	defaultFunction = "process"
+	startFunction   = "_start"
+	initFunction    = "_initialize"
+)
+
+// toolchain reads the producers section: the language and the tool that processed it last, such as "Rust 1.63, rustc 1.63.0".
+// See https://github.com/WebAssembly/tool-conventions/blob/main/ProducersSection.md.
+func toolchain(mod *wasm.Module) string {
+	p := producers(mod.Custom("producers"))
+	var parts []string
+	for _, field := range []string{"language", "processed-by"} {
+		for _, v := range p[field] {
+			if len(parts) < 3 && !slices.Contains(parts, v) {
+				parts = append(parts, v)
+			}
+		}
+	}
+	if len(parts) == 0 && mod.Custom("go:buildid") != nil {
+		return "Go"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// producers decodes the section leniently: what it cannot read it leaves out.
+func producers(data []byte) map[string][]string {
+	fields := map[string][]string{}
+	number := func() int {
+		n, size := binary.Uvarint(data)
+		if size <= 0 {
+			data = nil
+			return 0
+		}
+		data = data[size:]
+		return int(min(n, 1000))
+	}
+	text := func() string {
+		n := min(number(), len(data))
+		s := string(data[:n])
+		data = data[n:]
+		return strings.Map(printable, s[:min(n, 60)])
+	}
+	for n := number(); n > 0 && len(data) > 0; n-- {
+		field := text()
+		for k := number(); k > 0 && len(data) > 0; k-- {
+			name, version := text(), text()
+			fields[field] = append(fields[field], strings.TrimSpace(name+" "+version))
+		}
+	}
+	return fields
+}
+
+func printable(r rune) rune {
+	if r < ' ' || r == 0x7f {
+		return -1
+	}
+	return r
+}
+
+// didYouMean is " (did you mean X?)" if something in known is near to name.
+func didYouMean(name string, known []string) string {
+	best, at := 1+len(name)/3, ""
+	for _, k := range known {
+		if d := distance(name, k); d < best+1 && d <= 3 {
+			best, at = d, k
+		}
+	}
+	if at == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %s?)", at)
+}
+
+// distance is the Levenshtein distance, in bytes; names longer than 100 bytes are far from everything.
+func distance(a, b string) int {
+	if len(a) > 100 || len(b) > 100 {
+		return 100
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		prev := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			prev, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, prev+cost)
+		}
+	}
+	return row[len(b)]
+}

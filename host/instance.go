@@ -1,0 +1,366 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host/internal/kernel"
+	"github.com/taskhost/taskhost/host/internal/linmem"
+)
+
+// instance is one sandbox of a version. It serves one call at a time.
+type instance struct {
+	v       *version
+	ctx     guestContext // what guests' code runs under
+	kernel  *kernel.Kernel
+	main    api.Module
+	modules []api.Module // all, the kernel included
+	memory  *linmem.Allocator
+	funcs   map[string]api.Function
+	result  [1]uint64
+	stop    interrupter
+	idleAt  time.Time
+
+	// What belongs to the call that runs.
+	parent   context.Context // nothing of it reaches wazero; functions of the host that wait honour it
+	call     *abi.Call
+	report   func(abi.Progress)
+	logged   int64
+	badInput bool // the guest said that its input is bad
+	stdio    stdio
+
+	// What lives as long as the instance.
+	vars   map[string][]byte
+	varLen int64
+	http   httpState
+}
+
+// guestContext is the context.Context of guests' code. It has no deadline and is never done: the interrupter stops guests.
+type guestContext struct{ inst *instance }
+
+type instanceKey struct{}
+
+func (*guestContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (*guestContext) Done() <-chan struct{}       { return nil }
+func (*guestContext) Err() error                  { return nil }
+
+func (c *guestContext) Value(key any) any {
+	if _, ok := key.(instanceKey); ok {
+		return c.inst
+	}
+	return nil
+}
+
+// instanceOf is the instance whose guest called a function of the host.
+func instanceOf(ctx context.Context) *instance {
+	if c, ok := ctx.(*guestContext); ok {
+		return c.inst
+	}
+	return ctx.Value(instanceKey{}).(*instance)
+}
+
+// newInstance makes an instance and initialises its modules' runtimes. It runs guests' code, within the call's context and limits.
+func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(abi.Progress)) (inst *instance, err error) {
+	i := &instance{v: v, memory: linmem.NewAllocator(uint64(v.limits.Memory)), funcs: map[string]api.Function{}}
+	i.ctx.inst = i
+	i.stop.inst = i
+	v.pool.add(i)
+	defer func() {
+		if r := recover(); r != nil { // wazero panics when the system has no memory for a minimal size
+			err = abi.Errorf(abi.CodeUnavailable, "no memory for an instance: %v", r)
+		}
+		if err != nil {
+			v.pool.discard(i)
+		}
+	}()
+	i.begin(ctx, call, report)
+	stop := i.stop.arm(ctx, min(v.limits.RunTime, initLimit))
+	err = i.instantiate()
+	if err == nil && v.form != FormWASI {
+		err = i.initialise()
+	}
+	if stop != nil {
+		stop()
+	}
+	cause := i.stop.disarm()
+	i.end()
+	if err == nil {
+		return i, nil
+	}
+	e := i.failure(err, cause, initLimit)
+	e.Message = "while it starts: " + e.Message
+	return nil, e
+}
+
+// initLimit bounds the time that a start function and a runtime's initialisation take.
+const initLimit = 30 * time.Second
+
+// instantiate makes the kernel and the modules and links them.
+func (i *instance) instantiate() error {
+	v := i.v
+	rt := v.host.runtime
+	kctx := experimental.WithMemoryAllocator(&i.ctx, linmem.NewAllocator(uint64(v.limits.KernelMemory)))
+	k, err := rt.InstantiateModule(kctx, v.host.kernel, v.host.anonymous)
+	if err != nil {
+		return fmt.Errorf("kernel: %w", err)
+	}
+	i.addModule(k)
+	i.kernel = kernel.New(k)
+	ctx := experimental.WithMemoryAllocator(&i.ctx, i.memory)
+	byName := map[string]api.Module{abi.ModuleEnv: k}
+	ctx = experimental.WithImportResolver(ctx, func(name string) api.Module { return byName[name] })
+	config := v.moduleConfig(i)
+	for _, c := range v.modules {
+		m, err := rt.InstantiateModule(ctx, c.compiled, config)
+		if err != nil {
+			return err
+		}
+		i.addModule(m)
+		i.main = m
+		byName[c.name] = m
+	}
+	return nil
+}
+
+// addModule makes a module known to halt, which may come from another goroutine.
+func (i *instance) addModule(m api.Module) {
+	i.stop.mu.Lock()
+	defer i.stop.mu.Unlock()
+	i.modules = append(i.modules, m)
+	if i.stop.cause != nil {
+		i.halt()
+	}
+}
+
+// initialise starts the modules' language runtimes as Extism does: hs_init after _initialize where there is one,
+// else _initialize, else __wasm_call_ctors; the main module last.
+func (i *instance) initialise() error {
+	for _, m := range i.modules[1:] {
+		names := []string{initFunction}
+		hs := m.ExportedFunction("hs_init")
+		if hs == nil && m.ExportedFunction(initFunction) == nil {
+			names = []string{"__wasm_call_ctors"}
+		}
+		for _, name := range names {
+			f := m.ExportedFunction(name)
+			if f == nil || len(f.Definition().ParamTypes()) > 0 {
+				continue
+			}
+			if _, err := f.Call(&i.ctx); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		if hs != nil {
+			if _, err := hs.Call(&i.ctx, make([]uint64, len(hs.Definition().ParamTypes()))...); err != nil {
+				return fmt.Errorf("hs_init: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// begin and end bracket whatever runs guests' code for a call.
+func (i *instance) begin(ctx context.Context, call *abi.Call, report func(abi.Progress)) {
+	i.parent, i.call, i.report = ctx, call, report
+	i.logged = 0
+	i.badInput = false
+	i.memory.Rearm()
+}
+
+func (i *instance) end() {
+	i.stdio.flush(i)
+	i.parent, i.call, i.report = nil, nil, nil
+}
+
+// run makes one call. Reusable is false when the instance must not serve another.
+func (i *instance) run(ctx context.Context, call *abi.Call, function string, report func(abi.Progress)) (out []byte, reusable bool, err error) {
+	f := i.funcs[function]
+	if f == nil {
+		if f = i.main.ExportedFunction(function); f == nil {
+			return nil, false, abi.Errorf(abi.CodeInternal, "function %s is gone", function)
+		}
+		i.funcs[function] = f
+	}
+	i.begin(ctx, call, report)
+	stop := i.stop.arm(ctx, i.v.limits.RunTime)
+	err = i.enter(f, call.Input)
+	if stop != nil {
+		stop()
+	}
+	cause := i.stop.disarm()
+	var exit *sys.ExitError
+	switch {
+	case err == nil:
+		out, err = i.outcome()
+		reusable = cause == nil
+	case cause == nil && errors.As(err, &exit): // the module is closed, the kernel is not
+		i.result[0] = uint64(exit.ExitCode())
+		out, err = i.outcome()
+	default:
+		err = i.failure(err, cause, i.v.limits.RunTime)
+	}
+	i.end()
+	return out, reusable, err
+}
+
+// enter gives the guest its input and runs the function. The error is wazero's.
+func (i *instance) enter(f api.Function, input []byte) error {
+	i.result[0] = 0
+	if i.v.form == FormWASI {
+		i.stdio.begin(input)
+	} else if err := i.kernel.Begin(&i.ctx, input); err != nil {
+		return err
+	}
+	return f.CallWithStack(&i.ctx, i.result[:])
+}
+
+// outcome is what a function that returned has left: output, or the error that it reported.
+func (i *instance) outcome() ([]byte, error) {
+	code := uint32(i.result[0])
+	msg, failed := i.kernel.Failure()
+	if code != 0 || failed {
+		return nil, i.reported(code, msg)
+	}
+	limit := i.v.limits.Output
+	if i.v.form == FormWASI {
+		return i.stdio.take(), nil
+	}
+	if n := i.kernel.OutputLen(); n > uint64(limit) {
+		return nil, outputTooLarge(limit)
+	}
+	view := i.kernel.Output()
+	if view == nil {
+		return nil, nil
+	}
+	return append(make([]byte, 0, len(view)), view...), nil
+}
+
+func outputTooLarge(limit int64) *abi.Error {
+	return abi.Errorf(abi.CodeOutputLimit, "its output is larger than the limit of %d bytes; raise taskhost.max_output_bytes in the manifest", limit)
+}
+
+// reported is the error of a guest that says itself that it failed.
+func (i *instance) reported(code uint32, msg []byte) *abi.Error {
+	e := &abi.Error{Code: abi.CodeFailed, Exit: code}
+	if i.badInput {
+		e.Code = abi.CodeInvalid
+	}
+	switch {
+	case len(msg) > 0:
+		e.Message = clip(string(msg), maxMessage)
+	case i.v.form == FormWASI:
+		e.Message = fmt.Sprintf("it exited with code %d", code)
+		if last := i.stdio.lastLine(); last != "" {
+			e.Message += ": " + last
+		}
+	default:
+		e.Message = fmt.Sprintf("it returned %d and set no error message", code)
+	}
+	return e
+}
+
+// failure is the error of guests' code that did not return: interrupted, trapped, ended by a function of the host, or exited.
+func (i *instance) failure(err, cause error, limit time.Duration) *abi.Error {
+	var e *abi.Error
+	var exit *sys.ExitError
+	msg := err.Error()
+	switch {
+	case cause != nil:
+		e = interruption(cause, limit)
+	case errors.As(err, &e): // a function of the host ended it
+		c := *e
+		e = &c
+	case errors.As(err, &exit): // while it starts
+		e = abi.Errorf(abi.CodeFailed, "it exited with code %d", exit.ExitCode())
+		e.Exit = exit.ExitCode()
+	case i.memory.Refused():
+		e = abi.Errorf(abi.CodeMemoryLimit, "it needs more memory than its limit of %d bytes and gave up; raise memory.max_pages in the manifest",
+			i.v.limits.Memory)
+	case strings.Contains(msg, "stack overflow"):
+		e = abi.Errorf(abi.CodeStackLimit, "its stack overflowed: it recurses too deeply")
+	default:
+		e = abi.Errorf(abi.CodeTrap, "it trapped: %s", trapName(msg))
+	}
+	if at := strings.Index(msg, "wasm stack trace:"); at >= 0 {
+		e.Detail = clip(msg[at:], maxDetail)
+	}
+	if e.Err == nil {
+		e.Err = err
+	}
+	return e
+}
+
+// Bounds on the text of errors, in bytes.
+const (
+	maxMessage = 4 << 10
+	maxDetail  = 16 << 10
+)
+
+// trapName is the first line of wazero's error, without its prefix.
+func trapName(msg string) string {
+	line, _, _ := strings.Cut(msg, "\n")
+	line = strings.TrimSuffix(line, " (recovered by wazero)")
+	if at := strings.Index(line, "wasm error: "); at >= 0 {
+		line = line[at+len("wasm error: "):]
+	}
+	return clip(line, 500)
+}
+
+// clip is the beginning of s in at most n bytes, on one of its character borders, as valid UTF-8.
+func clip(s string, n int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && s[n]&0xc0 == 0x80 {
+		n--
+	}
+	return s[:n] + "…"
+}
+
+// peak is the memory that the instance has, in bytes.
+func (i *instance) peak() uint64 {
+	n := i.memory.Size()
+	if i.kernel != nil {
+		n += i.kernel.Size()
+	}
+	return n
+}
+
+// close ends the instance and frees its memory.
+func (i *instance) close() {
+	for k := len(i.modules) - 1; k >= 0; k-- {
+		_ = i.modules[k].Close(context.Background())
+	}
+	if i.stop.timer != nil {
+		i.stop.timer.Stop()
+	}
+}
+
+// progress passes the guest's report on.
+func (i *instance) progress(step, total int32, fraction float64, message []byte) {
+	if i.report == nil {
+		return
+	}
+	p := abi.Progress{Total: int(max(total, 0)), Message: clip(string(message), abi.MaxProgressMessage)}
+	p.Step = int(max(step, 0))
+	if p.Total > 0 {
+		p.Step = min(p.Step, p.Total)
+	}
+	switch {
+	case !math.IsNaN(fraction):
+		p.Fraction = min(max(fraction, 0), 1)
+	case p.Total > 0:
+		p.Fraction = float64(p.Step) / float64(p.Total)
+	}
+	i.report(p)
+}

@@ -1,0 +1,194 @@
+;; The kernel: the memory through which a plugin and its host exchange blocks, and Extism's functions on it.
+;; One instance of it belongs to each plugin instance and is linked to it wasm to wasm as "extism:host/env".
+;; See kernel.go for the layout. Rebuild kernel.wasm with `go generate ./host/internal/kernel`.
+(module
+  (import "taskhost:env" "fault" (func $fault (param i32 i64 i64)))
+  (import "taskhost:env" "config_get" (func $config_get (param i64) (result i64)))
+  (import "taskhost:env" "var_get" (func $var_get (param i64) (result i64)))
+  (import "taskhost:env" "var_set" (func $var_set (param i64 i64)))
+  (import "taskhost:env" "http_request" (func $http_request (param i64 i64) (result i64)))
+  (import "taskhost:env" "http_status_code" (func $http_status_code (result i32)))
+  (import "taskhost:env" "http_headers" (func $http_headers (result i64)))
+  (import "taskhost:env" "get_log_level" (func $get_log_level (result i32)))
+  (import "taskhost:env" "log_trace" (func $log_trace (param i64)))
+  (import "taskhost:env" "log_debug" (func $log_debug (param i64)))
+  (import "taskhost:env" "log_info" (func $log_info (param i64)))
+  (import "taskhost:env" "log_warn" (func $log_warn (param i64)))
+  (import "taskhost:env" "log_error" (func $log_error (param i64)))
+  (export "config_get" (func $config_get))
+  (export "var_get" (func $var_get))
+  (export "var_set" (func $var_set))
+  (export "http_request" (func $http_request))
+  (export "http_status_code" (func $http_status_code))
+  (export "http_headers" (func $http_headers))
+  (export "get_log_level" (func $get_log_level))
+  (export "log_trace" (func $log_trace))
+  (export "log_debug" (func $log_debug))
+  (export "log_info" (func $log_info))
+  (export "log_warn" (func $log_warn))
+  (export "log_error" (func $log_error))
+
+  (memory (export "memory") 1)
+
+  ;; First byte past the last block; blocks begin at 1024. The 32 heads of the free lists stand at 64.
+  (global $top (mut i32) (i32.const 1024))
+  ;; Size of the memory in bytes.
+  (global $end (mut i64) (i64.const 65536))
+  (global $in (mut i64) (i64.const 0))
+  (global $in_len (mut i64) (i64.const 0))
+  (global $out (export "out") (mut i64) (i64.const 0))
+  (global $out_len (export "out_len") (mut i64) (i64.const 0))
+  (global $err (export "err") (mut i64) (i64.const 0))
+
+  ;; Traps unless [p, p+n) lies in the area of the blocks. $f is the number of the function that asks, for the message.
+  (func $check (param $f i32) (param $p i64) (param $n i64)
+    (if (i32.or
+          (i64.lt_u (local.get $p) (i64.const 1024))
+          (i32.or
+            (i64.gt_u (local.get $p) (global.get $end))
+            (i64.gt_u (local.get $n) (i64.sub (global.get $end) (local.get $p)))))
+      (then
+        (call $fault (local.get $f) (local.get $p) (local.get $n))
+        (unreachable))))
+
+  ;; Number of the highest bit set; $n is not 0.
+  (func $log2 (param $n i32) (result i32)
+    (i32.sub (i32.const 31) (i32.clz (local.get $n))))
+
+  ;; Takes the first block of free list $class if it has room for $need bytes, header included; 0 if there is none.
+  (func $take (param $class i32) (param $need i32) (result i32)
+    (local $slot i32) (local $b i32)
+    (local.set $slot (i32.add (i32.const 64) (i32.shl (local.get $class) (i32.const 2))))
+    (local.set $b (i32.load (local.get $slot)))
+    (if (i32.eqz (local.get $b)) (then (return (i32.const 0))))
+    (if (i32.lt_u (i32.load (local.get $b)) (local.get $need)) (then (return (i32.const 0))))
+    (i32.store (local.get $slot) (i32.load offset=12 (local.get $b)))
+    (local.get $b))
+
+  ;; Takes $need bytes from the end, growing the memory as it must.
+  (func $bump (param $need i32) (result i32)
+    (local $b i32) (local $new i64) (local $pages i32)
+    (local.set $b (global.get $top))
+    (local.set $new (i64.add (i64.extend_i32_u (local.get $b)) (i64.extend_i32_u (local.get $need))))
+    (if (i64.gt_u (local.get $new) (global.get $end))
+      (then
+        (local.set $pages (i32.wrap_i64 (i64.shr_u
+          (i64.add (i64.sub (local.get $new) (global.get $end)) (i64.const 65535)) (i64.const 16))))
+        (if (i32.eq (memory.grow (local.get $pages)) (i32.const -1))
+          (then
+            (call $fault (i32.const 0) (i64.const 0) (i64.extend_i32_u (local.get $need)))
+            (unreachable)))
+        (global.set $end (i64.shl (i64.extend_i32_u (memory.size)) (i64.const 16)))))
+    (global.set $top (i32.wrap_i64 (local.get $new)))
+    (i32.store (local.get $b) (local.get $need))
+    (local.get $b))
+
+  (func $alloc (export "alloc") (param $n i64) (result i64)
+    (local $need i32) (local $class i32) (local $b i32) (local $p i32)
+    (if (i64.eqz (local.get $n)) (then (return (i64.const 0))))
+    (if (i64.gt_u (local.get $n) (i64.const 0xfffe0000))
+      (then
+        (call $fault (i32.const 0) (i64.const 0) (local.get $n))
+        (unreachable)))
+    (local.set $need (i32.and (i32.add (i32.wrap_i64 (local.get $n)) (i32.const 31)) (i32.const -16)))
+    (local.set $class (call $log2 (local.get $need)))
+    (local.set $b (call $take (local.get $class) (local.get $need)))
+    (if (i32.eqz (local.get $b))
+      (then (if (i32.lt_u (local.get $class) (i32.const 31))
+        (then (local.set $b (call $take (i32.add (local.get $class) (i32.const 1)) (local.get $need)))))))
+    (if (i32.eqz (local.get $b)) (then (local.set $b (call $bump (local.get $need)))))
+    (local.set $p (i32.add (local.get $b) (i32.const 16)))
+    (i32.store offset=4 (local.get $b) (i32.wrap_i64 (local.get $n)))
+    (i32.store offset=8 (local.get $b) (i32.xor (local.get $p) (i32.const 0x6b736174)))
+    (i64.extend_i32_u (local.get $p)))
+
+  ;; The header of the block whose data is at $p, or 0 if there is no such block.
+  (func $block (param $p i64) (result i32)
+    (local $b i32)
+    (if (i32.or
+          (i64.lt_u (local.get $p) (i64.const 1040))
+          (i64.ge_u (local.get $p) (i64.extend_i32_u (global.get $top))))
+      (then (return (i32.const 0))))
+    (local.set $b (i32.sub (i32.wrap_i64 (local.get $p)) (i32.const 16)))
+    (if (i32.ne (i32.load offset=8 (local.get $b)) (i32.xor (i32.wrap_i64 (local.get $p)) (i32.const 0x6b736174)))
+      (then (return (i32.const 0))))
+    (local.get $b))
+
+  (func (export "free") (param $p i64)
+    (local $b i32) (local $slot i32)
+    (local.set $b (call $block (local.get $p)))
+    (if (i32.eqz (local.get $b)) (then (return)))
+    (if (i64.eq (local.get $p) (global.get $in)) (then (global.set $in_len (i64.const 0))))
+    (local.set $slot (i32.add (i32.const 64) (i32.shl (call $log2 (i32.load (local.get $b))) (i32.const 2))))
+    (i32.store offset=8 (local.get $b) (i32.const 0))
+    (i32.store offset=12 (local.get $b) (i32.load (local.get $slot)))
+    (i32.store (local.get $slot) (local.get $b)))
+
+  (func $length (export "length") (export "length_unsafe") (param $p i64) (result i64)
+    (local $b i32)
+    (local.set $b (call $block (local.get $p)))
+    (if (i32.eqz (local.get $b)) (then (return (i64.const 0))))
+    (i64.load32_u offset=4 (local.get $b)))
+
+  (func (export "load_u8") (param $p i64) (result i32)
+    (if (i64.ge_u (i64.sub (local.get $p) (i64.const 1024)) (i64.sub (global.get $end) (i64.const 1024)))
+      (then (call $check (i32.const 1) (local.get $p) (i64.const 1))))
+    (i32.load8_u (i32.wrap_i64 (local.get $p))))
+  (func (export "load_u64") (param $p i64) (result i64)
+    (if (i64.gt_u (i64.sub (local.get $p) (i64.const 1024)) (i64.sub (global.get $end) (i64.const 1032)))
+      (then (call $check (i32.const 2) (local.get $p) (i64.const 8))))
+    (i64.load (i32.wrap_i64 (local.get $p))))
+  (func (export "store_u8") (param $p i64) (param $v i32)
+    (if (i64.ge_u (i64.sub (local.get $p) (i64.const 1024)) (i64.sub (global.get $end) (i64.const 1024)))
+      (then (call $check (i32.const 3) (local.get $p) (i64.const 1))))
+    (i32.store8 (i32.wrap_i64 (local.get $p)) (local.get $v)))
+  (func (export "store_u64") (param $p i64) (param $v i64)
+    (if (i64.gt_u (i64.sub (local.get $p) (i64.const 1024)) (i64.sub (global.get $end) (i64.const 1032)))
+      (then (call $check (i32.const 4) (local.get $p) (i64.const 8))))
+    (i64.store (i32.wrap_i64 (local.get $p)) (local.get $v)))
+
+  ;; Past the input's end these read 0, as Extism's kernel does.
+  (func (export "input_load_u8") (param $o i64) (result i32)
+    (if (i64.ge_u (local.get $o) (global.get $in_len)) (then (return (i32.const 0))))
+    (i32.load8_u (i32.wrap_i64 (i64.add (global.get $in) (local.get $o)))))
+  (func (export "input_load_u64") (param $o i64) (result i64)
+    (if (i32.or
+          (i64.lt_u (global.get $in_len) (i64.const 8))
+          (i64.gt_u (local.get $o) (i64.sub (global.get $in_len) (i64.const 8))))
+      (then (return (i64.const 0))))
+    (i64.load (i32.wrap_i64 (i64.add (global.get $in) (local.get $o)))))
+  (func (export "input_length") (result i64) (global.get $in_len))
+  (func (export "input_offset") (result i64) (global.get $in))
+  (func (export "output_length") (result i64) (global.get $out_len))
+  (func (export "output_offset") (result i64) (global.get $out))
+
+  (func (export "input_set") (param $p i64) (param $n i64)
+    (if (i64.ne (local.get $n) (i64.const 0)) (then (call $check (i32.const 5) (local.get $p) (local.get $n))))
+    (global.set $in (local.get $p))
+    (global.set $in_len (local.get $n)))
+  (func (export "output_set") (param $p i64) (param $n i64)
+    (if (i64.ne (local.get $n) (i64.const 0)) (then (call $check (i32.const 6) (local.get $p) (local.get $n))))
+    (global.set $out (local.get $p))
+    (global.set $out_len (local.get $n)))
+  (func (export "error_set") (param $p i64) (global.set $err (local.get $p)))
+  (func (export "error_get") (result i64) (global.get $err))
+  (func (export "memory_bytes") (result i64) (i64.sub (global.get $end) (i64.const 1024)))
+
+  ;; Forgets every block and leaves no byte of them.
+  (func $reset (export "reset")
+    (memory.fill (i32.const 64) (i32.const 0) (i32.const 128))
+    (memory.fill (i32.const 1024) (i32.const 0) (i32.sub (global.get $top) (i32.const 1024)))
+    (global.set $top (i32.const 1024))
+    (global.set $in (i64.const 0))
+    (global.set $in_len (i64.const 0))
+    (global.set $out (i64.const 0))
+    (global.set $out_len (i64.const 0))
+    (global.set $err (i64.const 0)))
+
+  ;; For the host: begins a call with an input of $n bytes and returns where to write it.
+  (func (export "begin") (param $n i64) (result i64)
+    (call $reset)
+    (global.set $in (call $alloc (local.get $n)))
+    (global.set $in_len (local.get $n))
+    (global.get $in))
+)

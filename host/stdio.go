@@ -1,0 +1,142 @@
+package host
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+
+	"github.com/taskhost/taskhost/abi"
+)
+
+// stdio is the standard input, output and error of an instance. Standard error goes to the log line by line, and so does the
+// standard output of plugins that are no WASI commands.
+type stdio struct {
+	in  bytes.Reader
+	out []byte
+	err lineWriter
+	log lineWriter // standard output that goes to the log
+}
+
+func (s *stdio) begin(input []byte) {
+	s.in.Reset(input)
+	s.out = nil
+	s.err.last = ""
+}
+
+// take returns the output and forgets it.
+func (s *stdio) take() []byte {
+	out := s.out
+	s.out = nil
+	return out
+}
+
+// lastLine is the last line of standard error.
+func (s *stdio) lastLine() string {
+	if len(s.err.buf) > 0 {
+		return clip(string(s.err.buf), maxLine)
+	}
+	return s.err.last
+}
+
+// flush logs the lines that have no end. It runs after the call, whose outcome it does not change.
+func (s *stdio) flush(i *instance) {
+	_ = s.err.flush(i)
+	_ = s.log.flush(i)
+}
+
+// stdin, stdout and stderr connect an instance's WASI streams to the call that runs.
+type (
+	stdin  struct{ i *instance }
+	stdout struct{ i *instance }
+	stderr struct{ i *instance }
+)
+
+func (s stdin) Read(p []byte) (int, error) {
+	if s.i.v.form != FormWASI {
+		return 0, io.EOF
+	}
+	return s.i.stdio.in.Read(p)
+}
+
+func (s stdout) Write(p []byte) (int, error) {
+	i := s.i
+	if i.v.form != FormWASI {
+		i.stdio.log.write(i, p)
+		return len(p), nil
+	}
+	if limit := i.v.limits.Output; int64(len(p)) > limit-int64(len(i.stdio.out)) {
+		panic(outputTooLarge(limit))
+	}
+	i.stdio.out = append(i.stdio.out, p...)
+	return len(p), nil
+}
+
+func (s stderr) Write(p []byte) (int, error) {
+	s.i.stdio.err.write(s.i, p)
+	return len(p), nil
+}
+
+// maxLine is where a line without an end is cut, in bytes.
+const maxLine = 4 << 10
+
+// lineWriter logs what is written to it line by line.
+type lineWriter struct {
+	buf  []byte
+	last string
+}
+
+// write is for the guest's calls: it panics with an abi.Error when the call has logged too much.
+func (w *lineWriter) write(i *instance, p []byte) {
+	for len(p) > 0 {
+		n := bytes.IndexByte(p, '\n')
+		if n < 0 {
+			n = len(p)
+		}
+		n = min(n, maxLine-len(w.buf))
+		w.buf = append(w.buf, p[:n]...)
+		p = p[n:]
+		end := len(p) > 0 && p[0] == '\n'
+		if end {
+			p = p[1:]
+		}
+		if end || len(w.buf) == maxLine {
+			if err := w.flush(i); err != nil {
+				panic(err)
+			}
+		}
+	}
+}
+
+func (w *lineWriter) flush(i *instance) error {
+	if len(w.buf) == 0 {
+		return nil
+	}
+	line := w.buf
+	w.last = clip(string(line), maxLine)
+	w.buf = w.buf[:0]
+	return i.guestLog(slog.LevelInfo, line)
+}
+
+// guestLog passes a message of the guest on. It is an error when the call has logged too much.
+func (i *instance) guestLog(level slog.Level, message []byte) error {
+	logger := i.v.host.cfg.Logger
+	ctx := i.parent
+	if i.call == nil || !logger.Enabled(ctx, level) {
+		return nil
+	}
+	limit := i.v.limits.Log
+	if i.logged += int64(len(message)) + logOverhead; i.logged > limit {
+		return abi.Errorf(abi.CodeLogLimit, "it logged more than its limit of %d bytes in one call; raise taskhost.max_log_bytes in the manifest, or log less", limit)
+	}
+	attrs := []slog.Attr{slog.String("plugin", i.v.name)}
+	if i.call.Task != "" {
+		attrs = append(attrs, slog.String("task", i.call.Task))
+	}
+	logger.LogAttrs(ctx, level, clip(string(message), maxLogMessage), attrs...)
+	return nil
+}
+
+const (
+	logOverhead   = 64       // what a message costs besides its bytes
+	maxLogMessage = 16 << 10 // longer messages are cut
+)

@@ -1,0 +1,250 @@
+package host
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental/sysfs"
+
+	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host/internal/egress"
+	"github.com/taskhost/taskhost/host/internal/rootfs"
+)
+
+// version is one immutable compiled plugin. It lives while it is current or a call runs on it.
+type version struct {
+	shape
+	host      *Host
+	name      string
+	source    *resolved
+	limits    abi.Limits
+	config    map[string]string
+	grace     time.Duration
+	sandbox   sandbox
+	isolation abi.Isolation
+	maxInst   int
+	loadedAt  time.Time
+
+	modules []compiled // main last
+	mounts  []mount
+	egress  *egress.Client
+	metrics *metricBook
+	pool    *pool
+
+	refs atomic.Int64 // 1 for being current, 1 for each call
+}
+
+type compiled struct {
+	name     string
+	compiled wazero.CompiledModule
+}
+
+// mount is a folder that the manifest grants.
+type mount struct {
+	fs    *rootfs.FS
+	guest string
+}
+
+// newVersion compiles a source and checks that it starts. The caller is its first reference.
+func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics *metricBook) (v *version, err error) {
+	v = &version{host: h, name: name, source: r, metrics: metrics, loadedAt: time.Now()}
+	v.limits = manifestLimits(h.cfg.Limits, &r.manifest)
+	v.config = overlay(r.manifest.Config, h.cfg.PluginConfig[name])
+	v.maxInst = h.cfg.MaxInstances
+	v.isolation = abi.IsolationPristine
+	if t := r.manifest.Taskhost; t != nil {
+		v.grace = time.Duration(t.CancelGraceMS) * time.Millisecond
+		if t.MaxInstances > 0 {
+			v.maxInst = t.MaxInstances
+		}
+		if t.Isolation != "" {
+			v.isolation = t.Isolation
+		}
+	}
+	if v.shape, err = inspect(r, v.limits); err != nil {
+		return nil, err
+	}
+	v.sandbox = sandboxFor(v.isolation, v.form)
+	v.pool = newPool(v, v.maxInst)
+	v.refs.Store(1)
+	defer func() {
+		if err != nil {
+			v.close()
+		}
+	}()
+	if v.egress, err = egress.New(egress.Policy{AllowedHosts: r.manifest.AllowedHosts, MaxResponse: v.limits.HTTPResponse}); err != nil {
+		return nil, fmt.Errorf("allowed_hosts: %w", err)
+	}
+	if err = v.mountPaths(); err != nil {
+		return nil, err
+	}
+	for _, m := range r.modules {
+		c, err := h.compile(ctx, m.wasm)
+		if err != nil {
+			return nil, abi.Errorf(abi.CodeRefused, "module %s does not compile: %w", m.name, err)
+		}
+		v.modules = append(v.modules, compiled{m.name, c})
+	}
+	// The first instance proves that the modules link and that their runtimes start.
+	i, err := v.newInstance(ctx, &abi.Call{Plugin: name}, nil)
+	if err != nil {
+		return nil, err
+	}
+	if v.sandbox.keep {
+		v.pool.put(i)
+	} else {
+		v.pool.discard(i)
+	}
+	return v, nil
+}
+
+// mountPaths opens the folders that the manifest grants.
+func (v *version) mountPaths() error {
+	for _, key := range sortedKeys(v.source.manifest.AllowedPaths) {
+		dir, readOnly := strings.CutPrefix(key, "ro:")
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(v.source.base, dir)
+		}
+		fs, err := rootfs.Open(dir, readOnly)
+		if err != nil {
+			return abi.Errorf(abi.CodeRefused, "allowed_paths: %w", err)
+		}
+		v.mounts = append(v.mounts, mount{fs, v.source.manifest.AllowedPaths[key]})
+	}
+	return nil
+}
+
+// moduleConfig is what an instance's modules see of WASI.
+func (v *version) moduleConfig(i *instance) wazero.ModuleConfig {
+	args := []string{v.name}
+	c := wazero.NewModuleConfig().WithName("").WithStartFunctions().
+		WithStdin(stdin{i}).WithStdout(stdout{i}).WithStderr(stderr{i}).
+		WithRandSource(rand.Reader).WithSysWalltime().WithSysNanotime().WithNanosleep(i.sleep)
+	if t := v.source.manifest.Taskhost; t != nil {
+		args = append(args, t.Args...)
+		for _, k := range sortedKeys(t.Env) {
+			c = c.WithEnv(k, t.Env[k])
+		}
+	}
+	c = c.WithArgs(args...)
+	if len(v.mounts) > 0 {
+		fs := wazero.NewFSConfig()
+		for _, m := range v.mounts {
+			fs = fs.(sysfs.FSConfig).WithSysFSMount(m.fs, m.guest)
+		}
+		c = c.WithFSConfig(fs)
+	}
+	return c
+}
+
+// sleep is the guest's way to wait; an interruption ends it.
+func (i *instance) sleep(ns int64) {
+	ctx, release := i.stop.waiting()
+	defer release()
+	t := time.NewTimer(time.Duration(ns))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// resolveFunction checks the function of a call; the empty one is the default.
+func (v *version) resolveFunction(name string) (string, error) {
+	switch {
+	case name == "" && v.def != "":
+		return v.def, nil
+	case name == "":
+		return "", abi.Errorf(abi.CodeInvalid, "it has several functions and none is named process: write %s:FUNCTION with one of %s",
+			v.name, strings.Join(v.functions, ", "))
+	case !slices.Contains(v.functions, name):
+		return name, abi.Errorf(abi.CodeNotFound, "it has no function %s%s; it has %s", name, didYouMean(name, v.functions), strings.Join(v.functions, ", "))
+	}
+	return name, nil
+}
+
+// acquire makes the caller a user of the version, which somebody else uses already.
+func (v *version) acquire() { v.refs.Add(1) }
+
+// release gives the use back. The last user frees the version.
+func (v *version) release() {
+	if v.refs.Add(-1) == 0 {
+		v.close()
+		v.host.freed(v)
+	}
+}
+
+// close frees everything that the version holds. No call runs on it.
+func (v *version) close() {
+	v.pool.close()
+	for _, m := range v.modules {
+		_ = m.compiled.Close(context.Background())
+	}
+	for _, m := range v.mounts {
+		_ = m.fs.Close()
+	}
+	if v.egress != nil {
+		v.egress.CloseIdle()
+	}
+}
+
+func (v *version) event(kind EventKind) Event {
+	return Event{Kind: kind, Time: time.Now(), Plugin: v.name, Version: v.source.digest}
+}
+
+// run makes one call on the version.
+func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progress)) (res abi.Result, err error) {
+	res.Version = v.source.digest
+	res.Function = call.Function
+	if call.Function, err = v.resolveFunction(call.Function); err != nil {
+		return res, err
+	}
+	res.Function = call.Function
+	began := time.Now()
+	if err := v.pool.acquire(ctx); err != nil {
+		res.Usage.Wait = time.Since(began)
+		e := interruption(err, 0)
+		e.Message += fmt.Sprintf(", while waiting for one of its %d instances", v.maxInst)
+		return res, e
+	}
+	defer v.pool.release()
+	started := time.Now()
+	res.Usage.Wait = started.Sub(began)
+	i := v.pool.take()
+	if i == nil {
+		if i, err = v.instantiate(ctx, call, report); err != nil {
+			res.Usage.Duration = time.Since(started)
+			return res, err
+		}
+	}
+	out, reusable, err := i.run(ctx, call, call.Function, report)
+	res.Output = out
+	res.Usage.PeakMemory = i.peak()
+	if reusable && v.sandbox.keep {
+		v.pool.put(i)
+	} else {
+		v.pool.discard(i)
+	}
+	res.Usage.Duration = time.Since(started)
+	return res, err
+}
+
+// instantiate is newInstance with an event.
+func (v *version) instantiate(ctx context.Context, call *abi.Call, report func(abi.Progress)) (*instance, error) {
+	began := time.Now()
+	i, err := v.newInstance(ctx, call, report)
+	if err == nil && v.host.cfg.OnEvent != nil {
+		e := v.event(EventInstantiate)
+		e.Duration = time.Since(began)
+		e.Instances, _ = v.pool.count()
+		v.host.emit(e)
+	}
+	return i, err
+}
