@@ -22,6 +22,7 @@ import (
 	wasi "github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host/internal/instrument"
 	"github.com/taskhost/taskhost/host/internal/kernel"
 )
 
@@ -76,7 +77,7 @@ const features = api.CoreFeaturesV2 | experimental.CoreFeaturesThreads | experim
 	experimental.CoreFeaturesExtendedConst | experimental.CoreFeaturesExceptionHandling | experimental.CoreFeaturesTypedFunctionReferences
 
 func (h *Host) makeRuntime(ctx context.Context) (err error) {
-	config := guestRuntimeConfig().WithCoreFeatures(features).WithDebugInfoEnabled(true)
+	config := wazero.NewRuntimeConfig().WithCoreFeatures(features).WithDebugInfoEnabled(true)
 	if h.cfg.CacheDir != cacheOff {
 		if h.cache, err = openCache(h.cfg.CacheDir); err != nil {
 			return err
@@ -123,14 +124,21 @@ func openCache(dir string) (wazero.CompilationCache, error) {
 	return cache, nil
 }
 
-// compile compiles a module on all cores, or finds it in the cache.
-func (h *Host) compile(ctx context.Context, wasm []byte) (c wazero.CompiledModule, err error) {
+// compile rewrites a module (package instrument) and compiles it on all cores, or finds it in the cache.
+func (h *Host) compile(ctx context.Context, m module) (c compiled, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("the compiler failed: %v", r)
 		}
 	}()
-	return h.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0)), wasm)
+	c.name = m.name
+	if c.pass, err = instrument.Rewrite(m.wasm, instrument.Config{}); err != nil {
+		return c, err
+	}
+	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
+	c.compiled, err = h.runtime.CompileModule(ctx, c.pass.Wasm)
+	c.pass.Wasm, c.pass.Module = nil, nil // as large as the plugin, and needed no more
+	return c, err
 }
 
 func (h *Host) closeRuntime(ctx context.Context) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host/internal/instrument"
 	"github.com/taskhost/taskhost/host/internal/kernel"
 	"github.com/taskhost/taskhost/host/internal/linmem"
 )
@@ -22,8 +23,7 @@ type instance struct {
 	v       *version
 	ctx     guestContext // what guests' code runs under
 	kernel  *kernel.Kernel
-	main    api.Module
-	modules []api.Module // all, the kernel included
+	modules []linked // those of the version, main last
 	memory  *linmem.Allocator
 	funcs   map[string]api.Function
 	result  [1]uint64
@@ -42,6 +42,12 @@ type instance struct {
 	vars   map[string][]byte
 	varLen int64
 	http   httpState
+}
+
+// linked is one module of an instance.
+type linked struct {
+	api.Module
+	control *instrument.Control
 }
 
 // guestContext is the context.Context of guests' code. It has no deadline and is never done: the interrupter stops guests.
@@ -113,7 +119,6 @@ func (i *instance) instantiate() error {
 	if err != nil {
 		return fmt.Errorf("kernel: %w", err)
 	}
-	i.addModule(k)
 	i.kernel = kernel.New(k)
 	ctx := experimental.WithMemoryAllocator(&i.ctx, i.memory)
 	byName := map[string]api.Module{abi.ModuleEnv: k}
@@ -124,27 +129,35 @@ func (i *instance) instantiate() error {
 		if err != nil {
 			return err
 		}
-		i.addModule(m)
-		i.main = m
 		byName[c.name] = m
+		if err := i.addModule(m, c.pass); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// addModule makes a module known to halt, which may come from another goroutine.
-func (i *instance) addModule(m api.Module) {
-	i.stop.mu.Lock()
-	defer i.stop.mu.Unlock()
-	i.modules = append(i.modules, m)
-	if i.stop.cause != nil {
-		i.halt()
+// addModule makes a module known to halt, which may come from another goroutine, and runs its start function.
+func (i *instance) addModule(m api.Module, pass *instrument.Result) error {
+	control, err := pass.Bind(m)
+	if err != nil {
+		_ = m.Close(&i.ctx)
+		return err
 	}
+	control.Begin(instrument.Unlimited)
+	i.stop.mu.Lock()
+	i.modules = append(i.modules, linked{m, control})
+	if i.stop.cause != nil {
+		control.Interrupt()
+	}
+	i.stop.mu.Unlock()
+	return control.Start(&i.ctx)
 }
 
 // initialise starts the modules' language runtimes as Extism does: hs_init after _initialize where there is one,
 // else _initialize, else __wasm_call_ctors; the main module last.
 func (i *instance) initialise() error {
-	for _, m := range i.modules[1:] {
+	for _, m := range i.modules {
 		names := []string{initFunction}
 		hs := m.ExportedFunction("hs_init")
 		if hs == nil && m.ExportedFunction(initFunction) == nil {
@@ -168,12 +181,36 @@ func (i *instance) initialise() error {
 	return nil
 }
 
+// main is the module whose functions are called.
+func (i *instance) main() api.Module { return i.modules[len(i.modules)-1] }
+
+// ticks is what the call has cost so far.
+func (i *instance) ticks() (n uint64) {
+	for _, m := range i.modules {
+		n += uint64(m.control.Used())
+	}
+	return n
+}
+
+// tripped is why the pass ended the guest's code, ReasonNone if it did not.
+func (i *instance) tripped() instrument.Reason {
+	for _, m := range i.modules {
+		if r := m.control.Reason(); r != instrument.ReasonNone {
+			return r
+		}
+	}
+	return instrument.ReasonNone
+}
+
 // begin and end bracket whatever runs guests' code for a call.
 func (i *instance) begin(ctx context.Context, call *abi.Call, report func(abi.Progress)) {
 	i.parent, i.call, i.report = ctx, call, report
 	i.logged = 0
 	i.badInput = false
 	i.memory.Rearm()
+	for _, m := range i.modules {
+		m.control.Begin(instrument.Unlimited)
+	}
 }
 
 func (i *instance) end() {
@@ -185,7 +222,7 @@ func (i *instance) end() {
 func (i *instance) run(ctx context.Context, call *abi.Call, function string, report func(abi.Progress)) (out []byte, reusable bool, err error) {
 	f := i.funcs[function]
 	if f == nil {
-		if f = i.main.ExportedFunction(function); f == nil {
+		if f = i.main().ExportedFunction(function); f == nil {
 			return nil, false, abi.Errorf(abi.CodeInternal, "function %s is gone", function)
 		}
 		i.funcs[function] = f
@@ -285,8 +322,8 @@ func (i *instance) failure(err, cause error, limit time.Duration) *abi.Error {
 	case i.memory.Refused():
 		e = abi.Errorf(abi.CodeMemoryLimit, "it needs more memory than its limit of %d bytes and gave up; raise memory.max_pages in the manifest",
 			i.v.limits.Memory)
-	case strings.Contains(msg, "stack overflow"):
-		e = abi.Errorf(abi.CodeStackLimit, "its stack overflowed: it recurses too deeply")
+	case i.tripped() == instrument.ReasonStack, strings.Contains(msg, "stack overflow"):
+		e = abi.Errorf(abi.CodeStackLimit, "it recurses too deeply: its calls need more than %d bytes of stack", instrument.DefaultStackBytes)
 	default:
 		e = abi.Errorf(abi.CodeTrap, "it trapped: %s", trapName(msg))
 	}
@@ -340,6 +377,9 @@ func (i *instance) peak() uint64 {
 func (i *instance) close() {
 	for k := len(i.modules) - 1; k >= 0; k-- {
 		_ = i.modules[k].Close(context.Background())
+	}
+	if i.kernel != nil {
+		_ = i.kernel.Module().Close(context.Background())
 	}
 	if i.stop.timer != nil {
 		i.stop.timer.Stop()

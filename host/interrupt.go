@@ -6,21 +6,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/sys"
-
 	"github.com/taskhost/taskhost/abi"
 )
 
-// guestRuntimeConfig is what makes guests stoppable. This file is the only one that decides it.
-func guestRuntimeConfig() wazero.RuntimeConfig {
-	return wazero.NewRuntimeConfig().WithCloseOnContextDone(true)
-}
-
-// halt makes the guest's code stop where it is; any goroutine may call it, while the guest runs or not.
+// halt makes the guest's code stop where it is, within a slice of ticks; any goroutine may call it, while the guest runs or not.
+// How that works is in package instrument: the code is rewritten when it is loaded, wazero's own switch is not used.
 func (i *instance) halt() {
 	for _, m := range i.modules {
-		_ = m.CloseWithExitCode(context.Background(), sys.ExitCodeContextCanceled)
+		m.control.Interrupt()
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host/internal/egress"
+	"github.com/taskhost/taskhost/host/internal/instrument"
 	"github.com/taskhost/taskhost/host/internal/rootfs"
 )
 
@@ -44,6 +45,7 @@ type version struct {
 type compiled struct {
 	name     string
 	compiled wazero.CompiledModule
+	pass     *instrument.Result
 }
 
 // mount is a folder that the manifest grants.
@@ -86,11 +88,11 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 		return nil, err
 	}
 	for _, m := range r.modules {
-		c, err := h.compile(ctx, m.wasm)
+		c, err := h.compile(ctx, m)
 		if err != nil {
 			return nil, abi.Errorf(abi.CodeRefused, "module %s does not compile: %w", m.name, err)
 		}
-		v.modules = append(v.modules, compiled{m.name, c})
+		v.modules = append(v.modules, c)
 	}
 	// The first instance proves that the modules link and that their runtimes start.
 	i, err := v.newInstance(ctx, &abi.Call{Plugin: name}, nil)
@@ -227,6 +229,7 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 	out, reusable, err := i.run(ctx, call, call.Function, report)
 	res.Output = out
 	res.Usage.PeakMemory = i.peak()
+	res.Usage.Ticks = i.ticks()
 	if reusable && v.sandbox.keep {
 		v.pool.put(i)
 	} else {
