@@ -1,0 +1,182 @@
+package instrument
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/tetratelabs/wazero/api"
+)
+
+// Reason says why a call ended in a trap of this package.
+type Reason uint32
+
+// The reasons. ReasonNone means that the guest ended, or trapped, by itself.
+const (
+	ReasonNone Reason = iota
+	ReasonInterrupted
+	ReasonFuel
+	ReasonStack
+)
+
+// String names the reason in a few words.
+func (r Reason) String() string {
+	switch r {
+	case ReasonNone:
+		return "none"
+	case ReasonInterrupted:
+		return "interrupted"
+	case ReasonFuel:
+		return "fuel used up"
+	case ReasonStack:
+		return "stack overflow"
+	}
+	return fmt.Sprintf("reason(%d)", uint32(r))
+}
+
+// Unlimited is a budget that no call can use up.
+const Unlimited = math.MaxInt64 / 4
+
+// Control is the host's side of one instance. Interrupt may be called from any goroutine at any time; everything else
+// only from the goroutine that calls into the instance, and not while a call is under way.
+type Control struct {
+	ticks, fuel, reason, stack, hidden api.MutableGlobal
+	guest                              []api.MutableGlobal
+	start                              api.Function
+	memory                             api.Memory
+	slice, stackBytes                  int64
+	budget                             int64
+
+	mu   sync.Mutex // orders Interrupt and Begin
+	flag api.MutableGlobal
+}
+
+// Bind finds what Rewrite added to the module in an instance of it.
+func (r *Result) Bind(mod api.Module) (*Control, error) {
+	c := &Control{slice: r.slice, stackBytes: r.stack, budget: Unlimited}
+	for name, g := range map[string]*api.MutableGlobal{ExportTicks: &c.ticks, ExportFuel: &c.fuel, ExportFlag: &c.flag,
+		ExportReason: &c.reason, ExportStack: &c.stack, ExportHidden: &c.hidden} {
+		if x := mod.ExportedGlobal(name); x != nil {
+			*g = x.(api.MutableGlobal)
+		}
+	}
+	if c.reason == nil || r.VirtualMemory != (c.hidden != nil) {
+		return nil, fmt.Errorf("instrument: %s is not an instance of this module", mod.Name())
+	}
+	for _, g := range r.Globals {
+		x, ok := mod.ExportedGlobal(g.Name).(api.MutableGlobal)
+		if !ok {
+			return nil, fmt.Errorf("instrument: %s has no global %s", mod.Name(), g.Name)
+		}
+		c.guest = append(c.guest, x)
+	}
+	if r.HasStart {
+		c.start = mod.ExportedFunction(ExportStart)
+	}
+	if r.VirtualMemory {
+		c.memory = mod.Memory()
+	}
+	return c, nil
+}
+
+// Start runs the module's start function if it has one. Call Begin before.
+func (c *Control) Start(ctx context.Context) error {
+	if c.start == nil {
+		return nil
+	}
+	_, err := c.start.Call(ctx)
+	return err
+}
+
+// Begin prepares the next call: a budget of ticks, an empty stack, no reason, and no interrupt; one that came before
+// is forgotten. It is all an instance needs to be called again after a trap of this package.
+func (c *Control) Begin(budget int64) {
+	budget = min(max(budget, 0), Unlimited)
+	c.budget = budget
+	if c.ticks != nil {
+		slice := min(c.slice, budget)
+		c.ticks.Set(uint64(slice))
+		c.fuel.Set(uint64(budget - slice))
+	}
+	if c.stack != nil {
+		c.stack.Set(uint64(c.stackBytes))
+	}
+	c.reason.Set(0)
+	if c.flag != nil {
+		c.mu.Lock()
+		c.flag.Set(0)
+		c.mu.Unlock()
+	}
+}
+
+// Interrupt ends the call under way, if any, within a slice of ticks. It stays in force until Begin.
+func (c *Control) Interrupt() {
+	if c.flag == nil {
+		return
+	}
+	c.mu.Lock()
+	c.flag.Set(1)
+	c.mu.Unlock()
+}
+
+// Used is the number of ticks taken since Begin. It can exceed the budget by what fits between two checks.
+func (c *Control) Used() int64 {
+	if c.ticks == nil {
+		return 0
+	}
+	return c.budget - int64(c.ticks.Get()) - int64(c.fuel.Get())
+}
+
+// Remaining is what is left of the budget, never below zero.
+func (c *Control) Remaining() int64 { return max(c.budget-c.Used(), 0) }
+
+// Reason says which trap of this package ended the last call, ReasonNone when none did.
+func (c *Control) Reason() Reason { return Reason(c.reason.Get()) }
+
+// State is what Save takes and Restore puts back: the guest's globals and the size of its memory. The content of the
+// memory is the host's.
+type State struct {
+	globals []uint64
+	pages   uint32
+}
+
+// Pages is the size of the memory as the guest saw it.
+func (s *State) Pages() uint32 { return s.pages }
+
+// Save takes the state, reusing s when it is not nil.
+func (c *Control) Save(s *State) *State {
+	if s == nil {
+		s = &State{globals: make([]uint64, len(c.guest))}
+	}
+	for i, g := range c.guest {
+		s.globals[i] = g.Get()
+	}
+	s.pages = c.Pages()
+	return s
+}
+
+// Restore puts the guest's globals and the size of its memory back. Pages past that size are hidden, and the host must
+// have zeroed them.
+func (c *Control) Restore(s *State) {
+	for i, g := range c.guest {
+		g.Set(s.globals[i])
+	}
+	if c.hidden != nil {
+		c.hidden.Set(uint64(c.realPages() - s.pages))
+	}
+}
+
+// Pages is the size of the memory as the guest sees it; zero without a memory of its own.
+func (c *Control) Pages() uint32 {
+	if c.hidden == nil {
+		return 0
+	}
+	return c.realPages() - uint32(c.hidden.Get())
+}
+
+// realPages is the size of the engine's memory. Size cannot tell 4 GiB from nothing; growing by nothing can.
+func (c *Control) realPages() uint32 {
+	n, _ := c.memory.Grow(0)
+	return n
+}

@@ -1,0 +1,361 @@
+package instrument
+
+import (
+	"slices"
+
+	"github.com/taskhost/taskhost/host/internal/wasm"
+)
+
+// emitter writes the instrumented body of one function after the other. Labels are kept as positions: the position of
+// a label is the number of blocks that are open in the output once its block is, and zero for the function.
+type emitter struct {
+	w    *rewriter
+	f    *function
+	g    *gnode
+	typ  *wasm.FuncType
+	body []byte // of the original
+	out  code
+
+	depth  int // blocks open in the output
+	frames []frame
+	leaf   leaf
+
+	weights []int64 // by node: ticks of the region that begins there; only for loops
+	entry   int64   // ticks of the region that begins at the entry
+	hot     []int32 // number of hot calls before each node
+
+	locals  uint32 // of the original, parameters included
+	added   []wasm.ValType
+	counter uint32 // i64 local with the ticks, inside a leaf loop; indices plus one
+	depthAt uint32 // i64 local with the stack left below this frame
+	scratch uint32 // i32 local
+}
+
+// frame is an open block of the original; frame 0 is the function.
+type frame struct {
+	pos   int
+	block wasm.BlockType
+	loop  bool
+	slow  bool // has a slow path behind it
+	leaf  bool // is the outermost loop of a leaf nest
+}
+
+// leaf is the nest of loops without hot calls that is being written, if any. Inside it the ticks are in a local.
+// Branches that leave it go through a block of their own, which writes the local back.
+type leaf struct {
+	active bool
+	base   int        // number of frames around it
+	exits  []leafExit // the frames that branches go to
+	at     []exitAt   // by frame: where it stands in exits
+	serial int        // of this nest, so that at needs no clearing
+}
+
+type leafExit struct{ frame, pos int }
+
+type exitAt struct{ serial, index int }
+
+// exit finds the block for branches to a frame.
+func (l *leaf) exit(frame int) (int, bool) {
+	if frame < len(l.at) && l.at[frame].serial == l.serial {
+		return l.at[frame].index, true
+	}
+	return 0, false
+}
+
+func (l *leaf) addExit(frame int) {
+	if _, ok := l.exit(frame); ok {
+		return
+	}
+	if frame >= len(l.at) {
+		l.at = append(l.at, make([]exitAt, frame+1-len(l.at))...)
+	}
+	l.at[frame] = exitAt{l.serial, len(l.exits)}
+	l.exits = append(l.exits, leafExit{frame: frame})
+}
+
+func (e *emitter) function(i int) wasm.Code {
+	w := e.w
+	src := &w.in.Codes[i]
+	e.f = &w.f
+	e.g = &w.graph.nodes[w.in.ImportCount(wasm.KindFunc)+i]
+	e.typ = &w.in.Types[w.in.Funcs[i]]
+	e.body = src.Body
+	e.out = make([]byte, 0, len(src.Body)+len(src.Body)/4+64)
+	e.depth = 0
+	e.frames = append(e.frames[:0], frame{})
+	e.leaf.active = false
+	e.added = e.added[:0]
+	e.counter, e.depthAt, e.scratch = 0, 0, 0
+	e.locals = uint32(len(e.typ.Params))
+	for _, g := range src.Locals {
+		e.locals += g.Count
+	}
+	e.measure()
+	e.enter(w.in.ImportCount(wasm.KindFunc) + i)
+	for k := range e.f.nodes {
+		e.node(k)
+	}
+	c := wasm.Code{Locals: src.Locals, Body: e.out}
+	if len(e.added) > 0 {
+		c.Locals = append([]wasm.LocalGroup(nil), src.Locals...)
+		for _, t := range e.added {
+			c.Locals = append(c.Locals, wasm.LocalGroup{Count: 1, Type: t})
+		}
+	}
+	return c
+}
+
+// local returns the index of an added local, which *slot remembers.
+func (e *emitter) local(slot *uint32, t wasm.ValType) uint32 {
+	if *slot == 0 {
+		e.added = append(e.added, t)
+		*slot = e.locals + uint32(len(e.added))
+	}
+	return *slot - 1
+}
+
+// measure computes the weights of the regions and where the hot calls are.
+func (e *emitter) measure() {
+	n := len(e.f.nodes)
+	e.weights = slices.Grow(e.weights[:0], n)[:n]
+	e.hot = slices.Grow(e.hot[:0], n+1)[:n+1]
+	region := []int32{-1}
+	e.entry = 0
+	e.hot[0] = 0
+	for k := range e.f.nodes {
+		nd := &e.f.nodes[k]
+		e.weights[k] = 0
+		for r := region[len(region)-1]; r >= 0 && int32(k) > e.f.nodes[r].match; r = region[len(region)-1] {
+			region = region[:len(region)-1]
+		}
+		if nd.op == wasm.OpLoop {
+			region = append(region, int32(k))
+		}
+		cost := e.f.weight(k)
+		e.hot[k+1] = e.hot[k]
+		if isCall(nd.op) {
+			cost += e.w.graph.nodes[e.w.graph.callee(nd)].fold
+		}
+		if e.isHot(k) {
+			e.hot[k+1]++
+		}
+		if r := region[len(region)-1]; r >= 0 {
+			e.weights[r] += cost
+		} else {
+			e.entry += cost
+		}
+	}
+}
+
+// isHot reports whether the instruction becomes a call that comes back. A call before unreachable does not.
+func (e *emitter) isHot(k int) bool {
+	switch op := e.f.nodes[k].op; op {
+	case wasm.OpCall, wasm.OpCallIndirect, wasm.OpCallRef:
+		return e.f.nodes[k+1].op != wasm.OpUnreachable
+	case wasm.OpMemoryGrow, wasm.OpTableGrow:
+		return true
+	case wasm.OpMemoryFill, wasm.OpMemoryCopy, wasm.OpMemoryInit, wasm.OpTableFill, wasm.OpTableCopy, wasm.OpTableInit:
+		_, small := e.f.bulkLength(k)
+		return !small
+	}
+	return false
+}
+
+// enter writes what stands at the entry of the function.
+func (e *emitter) enter(index int) {
+	w := e.w
+	ticks := e.g.self && !w.cfg.WithoutTicks
+	stack := e.g.tracked && !w.cfg.WithoutStack
+	o := &e.out
+	margin := int64(0)
+	if stack {
+		margin = w.graph.margin(index)
+		o.global(wasm.OpGlobalGet, w.gStack).i64(e.g.frame).raw(opI64Sub)
+		o.local(wasm.OpLocalTee, e.local(&e.depthAt, wasm.I64))
+		if margin > 0 {
+			o.i64(margin).raw(opI64Sub)
+		}
+	}
+	if ticks {
+		o.global(wasm.OpGlobalGet, w.gTicks)
+		if stack {
+			o.raw(opI64Or)
+		}
+	}
+	if ticks || stack {
+		o.i64(0).raw(opI64LtS).ifThen()
+		switch {
+		case !ticks:
+			o.call(w.helper(helpOverflow))
+		case !stack:
+			o.call(w.helper(helpTick))
+		default:
+			o.local(wasm.OpLocalGet, e.depthAt-1).i64(margin).raw(opI64Sub).call(w.helper(helpEnter))
+		}
+		o.end()
+	}
+	if ticks {
+		e.charge(max(e.entry, 1))
+	}
+}
+
+// charge takes ticks from the counter in use.
+func (e *emitter) charge(n int64) {
+	e.get()
+	e.out.i64(n).raw(opI64Sub)
+	e.set()
+}
+
+func (e *emitter) get() {
+	if e.leaf.active {
+		e.out.local(wasm.OpLocalGet, e.counter-1)
+		return
+	}
+	e.out.global(wasm.OpGlobalGet, e.w.gTicks)
+}
+
+func (e *emitter) set() {
+	if e.leaf.active {
+		e.out.local(wasm.OpLocalSet, e.counter-1)
+		return
+	}
+	e.out.global(wasm.OpGlobalSet, e.w.gTicks)
+}
+
+// flush writes the local counter back; outside leaf nests there is none.
+func (e *emitter) flush() {
+	if e.leaf.active {
+		e.out.local(wasm.OpLocalGet, e.counter-1).global(wasm.OpGlobalSet, e.w.gTicks)
+	}
+}
+
+func (e *emitter) reload() {
+	if e.leaf.active {
+		e.out.global(wasm.OpGlobalGet, e.w.gTicks).local(wasm.OpLocalSet, e.counter-1)
+	}
+}
+
+func (e *emitter) open(op wasm.Op, t wasm.BlockType) {
+	e.out = wasm.AppendBlockType(append(e.out, byte(op)), t)
+	e.depth++
+}
+
+func (e *emitter) close() {
+	e.out.end()
+	e.depth--
+}
+
+// br writes a branch to a position.
+func (e *emitter) br(op wasm.Op, pos int) { e.out.op(op).u32(uint32(e.depth - pos)) }
+
+// target is the position a label of the original goes to.
+func (e *emitter) target(label uint32) int { return e.targetFrame(len(e.frames) - 1 - int(label)) }
+
+func (e *emitter) targetFrame(frame int) int {
+	if e.leaf.active && frame < e.leaf.base {
+		if i, ok := e.leaf.exit(frame); ok {
+			return e.leaf.exits[i].pos
+		}
+	}
+	return e.frames[frame].pos
+}
+
+func (e *emitter) copy(n *node) { e.out = append(e.out, e.body[n.start:n.end]...) }
+
+// node writes the instruction at position k.
+func (e *emitter) node(k int) {
+	n := &e.f.nodes[k]
+	switch n.op {
+	case wasm.OpBlock, wasm.OpIf:
+		e.open(n.op, e.f.blocks[n.side])
+		e.frames = append(e.frames, frame{pos: e.depth, block: e.f.blocks[n.side]})
+	case wasm.OpTryTable:
+		e.tryTable(n)
+	case wasm.OpLoop:
+		e.loop(k)
+	case wasm.OpEnd:
+		e.endBlock()
+	case wasm.OpBr, wasm.OpBrIf:
+		e.br(n.op, e.target(n.x))
+	case wasm.OpBrOnNull, wasm.OpBrOnNonNull:
+		e.br(n.op, e.target(n.x))
+	case wasm.OpBrTable:
+		e.out.op(n.op).u32(uint32(n.count - 1))
+		for _, l := range e.f.labels[n.side : n.side+n.count] {
+			e.out.u32(uint32(e.depth - e.target(l)))
+		}
+	case wasm.OpReturn:
+		if e.leaf.active {
+			e.br(wasm.OpBr, e.targetFrame(0))
+			return
+		}
+		e.copy(n)
+	case wasm.OpUnreachable, wasm.OpThrow, wasm.OpThrowRef:
+		e.flush()
+		e.copy(n)
+	case wasm.OpCall, wasm.OpCallIndirect, wasm.OpCallRef,
+		wasm.OpReturnCall, wasm.OpReturnCallIndirect, wasm.OpReturnCallRef:
+		e.call(n)
+	case wasm.OpMemorySize:
+		e.copy(n)
+		if e.w.virtual {
+			e.out.global(wasm.OpGlobalGet, e.w.gHidden).raw(opI32Sub)
+		}
+	default:
+		e.bulk(k)
+	}
+}
+
+func (e *emitter) call(n *node) {
+	e.flush()
+	if e.depthAt != 0 && e.w.graph.nodes[e.w.graph.callee(n)].tracked {
+		e.out.local(wasm.OpLocalGet, e.depthAt-1)
+		if isReturnCall(n.op) { // the callee takes the place of this frame
+			e.out.i64(e.g.frame).raw(opI64Add)
+		}
+		e.out.global(wasm.OpGlobalSet, e.w.gStack)
+	}
+	e.copy(n)
+}
+
+// bulk writes an instruction whose cost depends on an operand, and any other one as it is.
+func (e *emitter) bulk(k int) {
+	n := &e.f.nodes[k]
+	ticks := !e.w.cfg.WithoutTicks
+	switch {
+	case n.op == wasm.OpMemoryGrow && (e.w.virtual || ticks):
+		e.out.call(e.w.helper(helpGrow))
+	case !ticks || !e.isHot(k):
+		e.copy(n)
+	case n.op == wasm.OpMemoryFill:
+		e.out.call(e.w.helper(helpFill))
+	case n.op == wasm.OpMemoryCopy:
+		e.out.call(e.w.helper(helpCopy))
+	default:
+		s := e.local(&e.scratch, wasm.I32)
+		o := &e.out
+		o.local(wasm.OpLocalSet, s)
+		o.global(wasm.OpGlobalGet, e.w.gTicks)
+		o.local(wasm.OpLocalGet, s).raw(opI64ExtendI32U).raw(opI64Sub)
+		o.global(wasm.OpGlobalSet, e.w.gTicks)
+		o.global(wasm.OpGlobalGet, e.w.gTicks).i64(0).raw(opI64LtS).ifThen().call(e.w.helper(helpTick)).end()
+		o.local(wasm.OpLocalGet, s)
+		e.copy(n)
+	}
+}
+
+func (e *emitter) tryTable(n *node) {
+	t := e.f.blocks[n.side]
+	e.out = wasm.AppendBlockType(append(e.out, byte(wasm.OpTryTable)), t)
+	catches := e.f.catches[n.x]
+	e.out.u32(uint32(len(catches)))
+	for _, c := range catches {
+		e.out.raw(c.Kind)
+		if c.Kind < 2 {
+			e.out.u32(c.Tag)
+		}
+		e.out.u32(uint32(e.depth - e.target(c.Label)))
+	}
+	e.depth++
+	e.frames = append(e.frames, frame{pos: e.depth, block: t})
+}

@@ -1,0 +1,175 @@
+package instrument
+
+import "github.com/taskhost/taskhost/host/internal/wasm"
+
+// loop opens a loop. The check stands at its header, the slow path behind it, so that the hot loop holds no call:
+//
+//	block $done
+//	  loop $slow
+//	    block $need
+//	      loop $hot
+//	        ticks < 0: br $need
+//	        ticks -= weight
+//	        ...
+//	      end
+//	      br $done
+//	    end
+//	    call $tick
+//	    br $slow
+//	  end
+//	end
+func (e *emitter) loop(k int) {
+	n := &e.f.nodes[k]
+	t := e.f.blocks[n.side]
+	f := frame{block: t, loop: true}
+	if e.w.cfg.WithoutTicks {
+		e.open(wasm.OpLoop, t)
+		f.pos = e.depth
+		e.frames = append(e.frames, f)
+		return
+	}
+	weight := max(e.weights[k], 1)
+	if params, _ := e.blockTypes(t); len(params) > 0 {
+		e.open(wasm.OpLoop, t)
+		e.get()
+		e.out.i64(0).raw(opI64LtS).ifThen()
+		e.flush()
+		e.out.call(e.w.helper(helpTick))
+		e.reload()
+		e.out.end()
+		e.charge(weight)
+		f.pos = e.depth
+		e.frames = append(e.frames, f)
+		return
+	}
+	if !e.leaf.active && !e.f.hasTry && e.hot[n.match] == e.hot[k] {
+		e.openLeaf(k)
+		f.leaf = true
+	}
+	f.slow = true
+	e.open(wasm.OpBlock, t)
+	e.open(wasm.OpLoop, t)
+	e.open(wasm.OpBlock, wasm.BlockType{})
+	need := e.depth
+	e.open(wasm.OpLoop, t)
+	f.pos = e.depth
+	e.get()
+	e.out.i64(0).raw(opI64LtS)
+	e.br(wasm.OpBrIf, need)
+	e.charge(weight)
+	e.frames = append(e.frames, f)
+}
+
+// endBlock closes a block of the original, or the function.
+func (e *emitter) endBlock() {
+	f := e.frames[len(e.frames)-1]
+	e.frames = e.frames[:len(e.frames)-1]
+	if len(e.frames) == 0 {
+		e.out.end()
+		return
+	}
+	e.close()
+	if !f.slow {
+		return
+	}
+	done := f.pos - 3
+	e.br(wasm.OpBr, done)
+	e.close()
+	e.flush()
+	e.out.call(e.w.helper(helpTick))
+	e.reload()
+	e.br(wasm.OpBr, done+1)
+	e.close()
+	e.close()
+	if f.leaf {
+		e.closeLeaf()
+	}
+}
+
+// openLeaf begins a leaf nest at the loop at position k: a block for what follows it, and one for each place that
+// branches from inside it go to.
+func (e *emitter) openLeaf(k int) {
+	e.local(&e.counter, wasm.I64)
+	e.out.global(wasm.OpGlobalGet, e.w.gTicks).local(wasm.OpLocalSet, e.counter-1)
+	e.leaf.base = len(e.frames)
+	e.leaf.exits = e.leaf.exits[:0]
+	e.leaf.serial++
+	depth := 0
+	see := func(label uint32) {
+		frame := e.leaf.base + depth - 1 - int(label)
+		if frame >= e.leaf.base {
+			return
+		}
+		e.leaf.addExit(frame)
+	}
+	for i := k; i < int(e.f.nodes[k].match); i++ {
+		n := &e.f.nodes[i]
+		switch n.op {
+		case wasm.OpBlock, wasm.OpLoop, wasm.OpIf:
+			depth++
+		case wasm.OpEnd:
+			depth--
+		case wasm.OpBr, wasm.OpBrIf, wasm.OpBrOnNull, wasm.OpBrOnNonNull:
+			see(n.x)
+		case wasm.OpBrTable:
+			for _, l := range e.f.labels[n.side : n.side+n.count] {
+				see(l)
+			}
+		case wasm.OpReturn:
+			e.leaf.addExit(0)
+		}
+	}
+	if len(e.leaf.exits) > 0 {
+		e.open(wasm.OpBlock, e.f.blocks[e.f.nodes[k].side])
+		for i := range e.leaf.exits {
+			x := &e.leaf.exits[i]
+			e.open(wasm.OpBlock, e.labelType(x.frame))
+			x.pos = e.depth
+		}
+	}
+	e.leaf.active = true
+}
+
+func (e *emitter) closeLeaf() {
+	if len(e.leaf.exits) > 0 {
+		e.br(wasm.OpBr, e.leaf.exits[0].pos-1)
+		for i := len(e.leaf.exits) - 1; i >= 0; i-- {
+			e.close()
+			e.flush()
+			e.br(wasm.OpBr, e.frames[e.leaf.exits[i].frame].pos)
+		}
+		e.close()
+	}
+	e.flush()
+	e.leaf.active = false
+}
+
+// blockTypes are the parameters and results of a block.
+func (e *emitter) blockTypes(t wasm.BlockType) (params, results []wasm.ValType) {
+	switch t.Form {
+	case wasm.BlockValue:
+		return nil, []wasm.ValType{t.Value}
+	case wasm.BlockIndex:
+		f := &e.w.in.Types[t.Index]
+		return f.Params, f.Results
+	}
+	return nil, nil
+}
+
+// labelType is the type of a block whose results are what a branch to the frame carries.
+func (e *emitter) labelType(frame int) wasm.BlockType {
+	f := &e.frames[frame]
+	params, results := e.blockTypes(f.block)
+	if frame == 0 {
+		results = e.typ.Results
+	} else if f.loop {
+		results = params
+	}
+	switch len(results) {
+	case 0:
+		return wasm.BlockType{}
+	case 1:
+		return wasm.BlockType{Form: wasm.BlockValue, Value: results[0]}
+	}
+	return wasm.BlockType{Form: wasm.BlockIndex, Index: e.w.signature(nil, results)}
+}

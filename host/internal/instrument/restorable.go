@@ -1,0 +1,62 @@
+package instrument
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/taskhost/taskhost/host/internal/wasm"
+)
+
+// restorable collects what makes an instance of a module impossible to put back by its memory and globals alone.
+type restorable struct {
+	m    *wasm.Module
+	said []string
+}
+
+func (s *restorable) say(format string, args ...any) {
+	if r := fmt.Sprintf(format, args...); !slices.Contains(s.said, r) {
+		s.said = append(s.said, r)
+	}
+}
+
+func (s *restorable) reasons() []string { return s.said }
+
+func (s *restorable) module(m *wasm.Module) {
+	s.m = m
+	for i := range m.Imports {
+		imp := &m.Imports[i]
+		switch {
+		case imp.Kind == wasm.KindMemory, imp.Kind == wasm.KindTable:
+			s.say("imports the %s %s.%s", imp.Kind, imp.Module, imp.Name)
+		case imp.Kind == wasm.KindGlobal && imp.Global.Mutable:
+			s.say("imports the mutable global %s.%s", imp.Module, imp.Name)
+		}
+	}
+	if mem, _, ok := m.Memory(); ok && mem.Shared {
+		s.say("shares its memory")
+	}
+	for _, g := range m.Globals {
+		if g.Mutable && (g.Type == wasm.V128 || g.Type.IsRef()) {
+			s.say("has a mutable global of type %s, which the engine cannot set from outside", g.Type)
+		}
+	}
+}
+
+var mutating = map[wasm.Op]string{
+	wasm.OpTableSet: "table.set", wasm.OpTableGrow: "table.grow", wasm.OpTableFill: "table.fill",
+	wasm.OpTableCopy: "table.copy", wasm.OpTableInit: "table.init",
+	wasm.OpDataDrop: "data.drop", wasm.OpElemDrop: "elem.drop",
+}
+
+// function looks at the body of one function.
+func (s *restorable) function(i int, f *function) {
+	for k := range f.nodes {
+		op := f.nodes[k].op
+		if op != wasm.OpTableSet && op < wasm.OpDataDrop {
+			continue
+		}
+		if name, ok := mutating[op]; ok {
+			s.say("changes tables or segments at run time (%s)", name)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package instrument
+
+import (
+	"fmt"
+
+	"github.com/taskhost/taskhost/host/internal/wasm"
+)
+
+// rewriter turns one module into its instrumented form. in is the original; out shares with it what stays the same.
+type rewriter struct {
+	cfg   Config
+	in    *wasm.Module
+	out   *wasm.Module
+	graph *graph
+	f     function
+	state restorable
+
+	hasMemory bool
+	virtual   bool   // memory.size and memory.grow are ours
+	ownTable  uint32 // the table to leave through when there is no memory
+
+	// indices of what is added
+	gTicks, gFuel, gFlag, gReason, gStack, gHidden uint32
+	helpers                                        helpers
+	signatures                                     map[string]uint32 // of added types
+}
+
+func newRewriter(m *wasm.Module, cfg Config) (*rewriter, error) {
+	w := &rewriter{cfg: cfg, in: m, signatures: map[string]uint32{}}
+	out := *m
+	w.out = &out
+	mem, imported, ok := m.Memory()
+	w.hasMemory = ok
+	w.virtual = ok && !imported && !mem.Shared && !cfg.WithoutVirtualMemory
+	w.state.module(m)
+	var err error
+	w.graph, err = newGraph(m, &w.f, w.state.function)
+	return w, err
+}
+
+func (w *rewriter) rewrite() (*Result, error) {
+	m := w.out
+	m.Types = append([]wasm.FuncType(nil), m.Types...)
+	m.Funcs = append([]uint32(nil), m.Funcs...)
+	m.Globals = append([]wasm.Global(nil), m.Globals...)
+	m.Exports = append([]wasm.Export(nil), m.Exports...)
+	m.Tables = append([]wasm.Table(nil), m.Tables...)
+	w.addGlobals()
+	w.addTable()
+	m.Codes = make([]wasm.Code, len(w.in.Codes), len(w.in.Codes)+8)
+	e := emitter{w: w}
+	for i := range w.in.Codes {
+		if err := w.f.load(w.in, i); err != nil {
+			return nil, err
+		}
+		m.Codes[i] = e.function(i)
+	}
+	if m.Start != nil {
+		m.Start = nil
+		w.export(ExportStart, wasm.KindFunc, w.helper(helpStart))
+	}
+	w.addHelpers()
+	res := &Result{Module: w.in, HasStart: w.in.Start != nil, VirtualMemory: w.virtual, slice: w.cfg.Slice, stack: w.cfg.StackBytes}
+	w.exportGlobals(res)
+	w.customs()
+	res.Reasons = w.state.reasons()
+	res.Restorable = len(res.Reasons) == 0
+	res.Wasm = m.Encode()
+	return res, nil
+}
+
+func (w *rewriter) addGlobal(name string, t wasm.ValType, value int64) uint32 {
+	op := byte(wasm.OpI32Const)
+	if t == wasm.I64 {
+		op = byte(wasm.OpI64Const)
+	}
+	init := append(wasm.AppendS64([]byte{op}, value), byte(wasm.OpEnd))
+	w.out.Globals = append(w.out.Globals, wasm.Global{GlobalType: wasm.GlobalType{Type: t, Mutable: true}, Init: init})
+	index := uint32(w.out.GlobalCount() - 1)
+	w.export(name, wasm.KindGlobal, index)
+	return index
+}
+
+func (w *rewriter) export(name string, k wasm.Kind, index uint32) {
+	w.out.Exports = append(w.out.Exports, wasm.Export{Name: name, Kind: k, Index: index})
+}
+
+func (w *rewriter) addGlobals() {
+	w.gReason = w.addGlobal(ExportReason, wasm.I32, 0)
+	if !w.cfg.WithoutTicks {
+		w.gTicks = w.addGlobal(ExportTicks, wasm.I64, w.cfg.Slice)
+		w.gFuel = w.addGlobal(ExportFuel, wasm.I64, Unlimited-w.cfg.Slice)
+		w.gFlag = w.addGlobal(ExportFlag, wasm.I32, 0)
+	}
+	if !w.cfg.WithoutStack {
+		w.gStack = w.addGlobal(ExportStack, wasm.I64, w.cfg.StackBytes)
+	}
+	if w.virtual {
+		w.gHidden = w.addGlobal(ExportHidden, wasm.I32, 0)
+	}
+}
+
+// addTable adds a table of no use to the guest to a module without a memory: to grow either by nothing is the way to
+// leave compiled code without an import.
+func (w *rewriter) addTable() {
+	if w.hasMemory || w.cfg.WithoutTicks {
+		return
+	}
+	w.out.Tables = append(w.out.Tables, wasm.Table{Type: wasm.Funcref, Limits: wasm.Limits{HasMax: true}})
+	w.ownTable = uint32(w.out.TableCount() - 1)
+}
+
+// exportGlobals exports the guest's mutable globals.
+func (w *rewriter) exportGlobals(res *Result) {
+	imports := w.in.ImportCount(wasm.KindGlobal)
+	for i, g := range w.in.Globals {
+		if !g.Mutable {
+			continue
+		}
+		index := uint32(imports + i)
+		name := fmt.Sprintf("%sglobal.%d", Prefix, index)
+		w.export(name, wasm.KindGlobal, index)
+		res.Globals = append(res.Globals, Global{Name: name, Index: index, Type: g.Type})
+	}
+}
+
+// signature returns the index of a function type that stands alone.
+func (w *rewriter) signature(params, results []wasm.ValType) uint32 {
+	t := wasm.FuncType{Params: params, Results: results}
+	key := t.String()
+	if i, ok := w.signatures[key]; ok {
+		return i
+	}
+	i := uint32(len(w.out.Types))
+	w.out.Types = append(w.out.Types, t)
+	w.signatures[key] = i
+	return i
+}
