@@ -77,10 +77,10 @@ $(SHIPPED)/markdown.wasm: $(call PLUGIN_GO,plugins/processors/markdown) | $(SHIP
 	cd plugins && $(GO_PLUGIN) -o $(abspath $(new)) ./processors/markdown
 	@$(publish)
 
-$(SHIPPED)/agent.json: plugins/agent/agent.json | $(SHIPPED)
-	@cp $< $(new) && $(publish)
-
-$(SHIPPED)/%.json: plugins/processors/%/manifest.json | $(SHIPPED)
+$(SHIPPED)/agent.json: plugins/agent/agent.json
+$(SHIPPED)/text.json: plugins/processors/text/text.json
+$(SHIPPED)/markdown.json: plugins/processors/markdown/markdown.json
+$(SHIPPED)/%.json: | $(SHIPPED)
 	@cp $< $(new) && $(publish)
 
 # --- the same processor in several languages, and programs that know nothing of taskhost

@@ -1,0 +1,19 @@
+// The plugins that ship with taskhost are a module of their own, so that what they are made of stays out of the library's go.mod.
+module github.com/taskhost/taskhost/plugins
+
+go 1.26.0
+
+require (
+	github.com/microcosm-cc/bluemonday v1.0.27
+	github.com/taskhost/taskhost v0.0.0
+	github.com/yuin/goldmark v1.8.7
+	golang.org/x/text v0.43.0
+)
+
+require (
+	github.com/aymerick/douceur v0.2.0 // indirect
+	github.com/gorilla/css v1.0.1 // indirect
+	golang.org/x/net v0.26.0 // indirect
+)
+
+replace github.com/taskhost/taskhost => ../

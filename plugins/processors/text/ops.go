@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	taskhost "github.com/taskhost/taskhost/sdk/go"
+)
+
+// operation changes a text. Those that take no number get 0.
+type operation struct {
+	run      func(text string, n int) string
+	number   bool // takes one: "wrap=72"
+	standard int  // without one; 0: it has to be given
+	most     int  // the largest
+}
+
+// operations are looked up once for each call, so the table is made then and not when the sandbox starts.
+func operations() map[string]operation {
+	plain := func(f func(string) string) operation {
+		return operation{run: func(text string, _ int) string { return f(text) }}
+	}
+	const lines = 1_000_000_000
+	return map[string]operation{
+		"normalize": plain(normalize),
+		"upper":     plain(strings.ToUpper),
+		"lower":     plain(strings.ToLower),
+		"title":     plain(title),
+		"trim":      plain(trimLines),
+		"dedupe":    plain(dedupe),
+		"sort":      plain(sortLines),
+		"reverse":   plain(reverseLines),
+		"number":    plain(numberLines),
+		"count":     plain(count),
+		"wrap":      {wrap, true, 72, 10_000},
+		"truncate":  {truncate, true, 0, lines},
+		"head":      {head, true, 10, lines},
+		"tail":      {tail, true, 10, lines},
+	}
+}
+
+// maxOps bounds how many operations one call can name.
+const maxOps = 32
+
+type step struct {
+	name string
+	operation
+	n int
+}
+
+// apply runs the operations that a list such as "normalize,wrap=72" names, one after the other.
+func apply(text, list string) (string, error) {
+	steps, err := parse(list)
+	if err != nil {
+		return "", taskhost.InvalidInput(err)
+	}
+	if !utf8.ValidString(text) {
+		return "", taskhost.InvalidInputf("invalid UTF-8 at byte %d", invalidAt(text))
+	}
+	for i, s := range steps {
+		taskhost.Progress(i, len(steps), s.name)
+		text = s.run(text, s.n)
+	}
+	taskhost.Progress(len(steps), len(steps), "")
+	return text, nil
+}
+
+func parse(list string) ([]step, error) {
+	known := operations()
+	names := strings.Split(list, ",")
+	if len(names) > maxOps {
+		return nil, fmt.Errorf("config ops: %d operations are more than %d", len(names), maxOps)
+	}
+	steps := make([]step, 0, len(names))
+	for _, item := range names {
+		name, number, given := strings.Cut(strings.TrimSpace(item), "=")
+		op, ok := known[name]
+		s := step{name, op, op.standard}
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("config ops: there is no operation %q; there are %s", name,
+				strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		case given && !op.number:
+			return nil, fmt.Errorf("config ops: %s takes no number", name)
+		case given:
+			n, err := strconv.Atoi(number)
+			if err != nil || n < 1 || n > op.most {
+				return nil, fmt.Errorf("config ops: %s=%s: give a number from 1 to %d", name, number, op.most)
+			}
+			s.n = n
+		case op.number && op.standard == 0:
+			return nil, fmt.Errorf("config ops: %s needs a number: %s=80", name, name)
+		}
+		steps = append(steps, s)
+	}
+	return steps, nil
+}
+
+func invalidAt(text string) int {
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRuneInString(text[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return len(text)
+}

@@ -1,0 +1,152 @@
+//go:build !wasip1
+
+// Package guest is the guest's side of the contract with the host: on wasip1 the host's functions, elsewhere a fake of them.
+package guest
+
+import (
+	"bytes"
+	"math"
+	"strings"
+	"sync"
+)
+
+// Fake stands in for the host during [Fake.Run]. Its functions may be called from several goroutines.
+type Fake struct {
+	Input     []byte
+	Config    map[string]string
+	Vars      map[string][]byte                                                     // changed by SetVar
+	HTTP      func(meta, body []byte) (status int, headers []byte, response []byte) // nil: every request panics
+	Cancelled func() bool
+	LogLevel  int32
+
+	// What the guest did.
+	Output     []byte
+	Error      string
+	Invalid    bool
+	OnProgress func(step, total int32, fraction float64, message string)
+	OnMetric   func(kind, name string, value float64, labels string) string
+	OnLog      func(level int32, message string)
+
+	mu sync.Mutex
+}
+
+var (
+	running sync.Mutex // held while a fake is current: one call at a time, as in a sandbox
+	mu      sync.Mutex // guards current
+	current *Fake
+)
+
+// Run calls f with the fake as its host and returns what f returns. Calls of several goroutines wait for each other.
+func (k *Fake) Run(f func() int32) int32 {
+	running.Lock()
+	defer running.Unlock()
+	swap(k)
+	defer swap(nil)
+	return f()
+}
+
+func swap(k *Fake) {
+	mu.Lock()
+	defer mu.Unlock()
+	current = k
+}
+
+// do runs f on the current fake, if there is one.
+func do(f func(k *Fake)) {
+	mu.Lock()
+	k := current
+	mu.Unlock()
+	if k != nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		f(k)
+	}
+}
+
+func Input() (b []byte) {
+	do(func(k *Fake) { b = bytes.Clone(k.Input) })
+	return b
+}
+
+func SetOutput(b []byte) { do(func(k *Fake) { k.Output = bytes.Clone(b) }) }
+
+func SetError(message string) { do(func(k *Fake) { k.Error = message }) }
+
+func SetInvalid(message string) { do(func(k *Fake) { k.Error, k.Invalid = message, true }) }
+
+func Progress(step, total int32, fraction float64, message string) {
+	do(func(k *Fake) { k.OnProgress(step, total, fraction, message) })
+}
+
+func Cancelled() (yes bool) {
+	do(func(k *Fake) { yes = k.Cancelled != nil && k.Cancelled() })
+	return yes
+}
+
+func MetricAdd(name string, value float64, labels string) string {
+	if value < 0 {
+		return "metric " + name + ": a counter's value is not negative"
+	}
+	return metric("counter", name, value, labels)
+}
+
+func MetricSet(name string, value float64, labels string) string {
+	return metric("gauge", name, value, labels)
+}
+
+func MetricObserve(name string, value float64, labels string) string {
+	return metric("histogram", name, value, labels)
+}
+
+const nameLetters = "abcdefghijklmnopqrstuvwxyz0123456789_"
+
+func metric(kind, name string, value float64, labels string) (message string) {
+	switch {
+	case name == "" || name[0] < 'a' || len(name) > 64 || strings.Trim(name, nameLetters) != "":
+		return "metric " + name + ": a name is a lower-case letter, then such letters, digits and underscores, 64 at most"
+	case math.IsNaN(value) || math.IsInf(value, 0):
+		return "metric " + name + ": the value is not finite"
+	}
+	do(func(k *Fake) { message = k.OnMetric(kind, name, value, labels) })
+	return message
+}
+
+func Config(key string) (value []byte, ok bool) {
+	do(func(k *Fake) { value = []byte(k.Config[key]) })
+	return value, len(value) > 0
+}
+
+func Var(key string) (value []byte, ok bool) {
+	do(func(k *Fake) { value = bytes.Clone(k.Vars[key]) })
+	return value, len(value) > 0
+}
+
+func SetVar(key string, value []byte) {
+	do(func(k *Fake) {
+		delete(k.Vars, key)
+		if len(value) == 0 {
+			return
+		}
+		if k.Vars == nil {
+			k.Vars = map[string][]byte{}
+		}
+		k.Vars[key] = bytes.Clone(value)
+	})
+}
+
+func LogLevel() (level int32) {
+	do(func(k *Fake) { level = k.LogLevel })
+	return level
+}
+
+func Log(level int32, message string) { do(func(k *Fake) { k.OnLog(level, message) }) }
+
+func HTTP(meta, body []byte) (status int, headers, response []byte) {
+	do(func(k *Fake) {
+		if k.HTTP == nil {
+			panic("HTTP request in a call that is given no HTTP")
+		}
+		status, headers, response = k.HTTP(meta, body)
+	})
+	return status, headers, response
+}
