@@ -1,0 +1,283 @@
+package instrument_test
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taskhost/taskhost/host/internal/instrument"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+)
+
+// guest is an instance of a module with its control.
+type guest struct {
+	t   testing.TB
+	mod api.Module
+	ctl *instrument.Control
+	res *instrument.Result
+}
+
+func newGuest(t testing.TB, file string, cfg instrument.Config) *guest {
+	bin, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return instantiate(t, bin, cfg)
+}
+
+func instantiate(t testing.TB, bin []byte, cfg instrument.Config) *guest {
+	t.Helper()
+	ctx := context.Background()
+	res, err := instrument.Rewrite(bin, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
+		WithCoreFeatures(api.CoreFeaturesV2|experimental.CoreFeaturesTailCall))
+	t.Cleanup(func() { r.Close(ctx) })
+	mod, err := r.InstantiateWithConfig(ctx, res.Wasm, wazero.NewModuleConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctl, err := res.Bind(mod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctl.Begin(instrument.Unlimited)
+	return &guest{t: t, mod: mod, ctl: ctl, res: res}
+}
+
+func (g *guest) call(name string, args ...uint64) ([]uint64, error) {
+	return g.mod.ExportedFunction(name).Call(context.Background(), args...)
+}
+
+func (g *guest) must(name string, args ...uint64) uint64 {
+	g.t.Helper()
+	res, err := g.call(name, args...)
+	if err != nil {
+		g.t.Fatalf("%s: %v", name, err)
+	}
+	if len(res) == 0 {
+		return 0
+	}
+	return res[0]
+}
+
+// usable checks that the instance works after a trap, once Begin was called.
+func (g *guest) usable() {
+	g.t.Helper()
+	g.ctl.Begin(instrument.Unlimited)
+	if got := g.must("sum", 100000); got != 5000050000&0xffffffff {
+		g.t.Fatalf("after the trap sum gives %d", got)
+	}
+	if r := g.ctl.Reason(); r != instrument.ReasonNone {
+		g.t.Fatalf("reason %v after a call that worked", r)
+	}
+}
+
+func TestInterruptEndsEveryKindOfLoop(t *testing.T) {
+	g := newGuest(t, "testdata/guest.wasm", instrument.Config{})
+	for _, c := range []struct {
+		name string
+		args []uint64
+	}{{"spin", nil}, {"nested", []uint64{0}}, {"calls", nil}, {"fib", []uint64{60}}, {"tree", nil}, {"even", []uint64{1 << 31}},
+		{"fills", nil}, {"copies", nil}, {"repeat", []uint64{1 << 31, 1000}}} {
+		t.Run(c.name, func(t *testing.T) {
+			g.ctl.Begin(instrument.Unlimited)
+			at := make(chan time.Time, 1)
+			// the first time the guest leaves to Go proves that it runs
+			go func() {
+				for g.ctl.Used() == 0 {
+					runtime.Gosched()
+				}
+				at <- time.Now()
+				g.ctl.Interrupt()
+			}()
+			_, err := g.call(c.name, c.args...)
+			took := time.Since(<-at)
+			if err == nil || !strings.Contains(err.Error(), "unreachable") {
+				t.Fatalf("ended with %v", err)
+			}
+			if r := g.ctl.Reason(); r != instrument.ReasonInterrupted {
+				t.Fatalf("reason %v", r)
+			}
+			t.Logf("ended %v after the interrupt", took)
+			if took > time.Second {
+				t.Errorf("took %v", took)
+			}
+			g.usable()
+		})
+	}
+}
+
+func TestInterruptBeforeTheCallEndsIt(t *testing.T) {
+	g := newGuest(t, "testdata/guest.wasm", instrument.Config{})
+	g.ctl.Interrupt()
+	if _, err := g.call("spin"); err == nil || g.ctl.Reason() != instrument.ReasonInterrupted {
+		t.Fatalf("ended with %v, reason %v", err, g.ctl.Reason())
+	}
+	g.usable()
+}
+
+func TestFuelEndsCallsAtTheSamePlace(t *testing.T) {
+	for _, name := range []string{"spin", "fib", "tree", "fills", "copies", "calls"} {
+		var first int64
+		for i := range 3 {
+			g := newGuest(t, "testdata/guest.wasm", instrument.Config{})
+			args := make([]uint64, len(g.mod.ExportedFunction(name).Definition().ParamTypes()))
+			if len(args) > 0 {
+				args[0] = 60
+			}
+			g.ctl.Begin(10_000_000)
+			_, err := g.call(name, args...)
+			if err == nil || g.ctl.Reason() != instrument.ReasonFuel {
+				t.Fatalf("%s: ended with %v, reason %v", name, err, g.ctl.Reason())
+			}
+			if g.ctl.Remaining() != 0 {
+				t.Errorf("%s: %d ticks remain", name, g.ctl.Remaining())
+			}
+			if used := g.ctl.Used(); i == 0 {
+				first = used
+			} else if used != first {
+				t.Errorf("%s: %d ticks, before %d", name, used, first)
+			}
+			if over := g.ctl.Used() - 10_000_000; over < 0 || over > 100_000 {
+				t.Errorf("%s: overdrawn by %d", name, over)
+			}
+			g.usable()
+		}
+	}
+}
+
+func TestTicksDependOnNothingButTheInput(t *testing.T) {
+	run := func(slice int64) []int64 {
+		g := newGuest(t, "testdata/kernels.wasm", instrument.Config{Slice: slice})
+		var used []int64
+		for _, k := range kernels {
+			g.ctl.Begin(instrument.Unlimited)
+			g.must(k.name, k.arg)
+			used = append(used, g.ctl.Used())
+		}
+		return used
+	}
+	first := run(0)
+	t.Log(first)
+	for _, slice := range []int64{0, 1000, 1 << 24} {
+		for i, n := range run(slice) {
+			if n != first[i] {
+				t.Errorf("slice %d: %s took %d ticks, before %d", slice, kernels[i].name, n, first[i])
+			}
+		}
+	}
+}
+
+func TestTicksGrowWithTheWork(t *testing.T) {
+	g := newGuest(t, "testdata/guest.wasm", instrument.Config{})
+	used := func(name string, args ...uint64) int64 {
+		g.ctl.Begin(instrument.Unlimited)
+		g.must(name, args...)
+		return g.ctl.Used()
+	}
+	g.must("grow", 20)
+	for _, c := range []struct {
+		name string
+		args func(n uint64) []uint64
+	}{
+		{"sum", func(n uint64) []uint64 { return []uint64{n} }},
+		{"fill", func(n uint64) []uint64 { return []uint64{0, 1, n} }},
+		{"copy", func(n uint64) []uint64 { return []uint64{0, 8, n} }},
+		{"repeat", func(n uint64) []uint64 { return []uint64{n / 1000, 100} }},
+	} {
+		a, b := used(c.name, c.args(100_000)...), used(c.name, c.args(1_000_000)...)
+		t.Log(c.name, a, b)
+		if b < 8*a || b > 12*a {
+			t.Errorf("%s: %d ticks, for ten times the work %d", c.name, a, b)
+		}
+	}
+}
+
+func TestRecursionIsBounded(t *testing.T) {
+	g := newGuest(t, "testdata/guest.wasm", instrument.Config{})
+	for _, name := range []string{"forever", "mutual"} {
+		g.ctl.Begin(instrument.Unlimited)
+		if _, err := g.call(name); err == nil || g.ctl.Reason() != instrument.ReasonStack {
+			t.Fatalf("%s: ended with %v, reason %v", name, err, g.ctl.Reason())
+		}
+		g.usable()
+	}
+	// a depth that fits, many times: what a call took is there for the next
+	if got := g.must("repeat", 1000, 5000); got != 5_000_000 {
+		t.Errorf("repeat: %d", got)
+	}
+	if got := g.must("even", 1_000_001); got != 0 { // tail calls take nothing
+		t.Errorf("even: %d", got)
+	}
+}
+
+func TestMemoryIsVirtual(t *testing.T) {
+	g := newGuest(t, "testdata/guest.wasm", instrument.Config{})
+	g.must("set", 1, 2, 3)
+	state := g.ctl.Save(nil)
+	if state.Pages() != 1 {
+		t.Fatalf("%d pages", state.Pages())
+	}
+	for round := range 3 {
+		if got := g.must("size"); got != 1 {
+			t.Fatalf("round %d: size %d", round, got)
+		}
+		if got := g.must("grow", 5); got != 1 {
+			t.Fatalf("round %d: grow gives %d", round, got)
+		}
+		if got := g.must("grow", uint64(10+round)); got != 6 {
+			t.Fatalf("round %d: grow gives %d", round, got)
+		}
+		if got := uint32(g.must("grow", 100)); got != 0xffffffff {
+			t.Fatalf("round %d: grow past the maximum gives %d", round, got)
+		}
+		if got := uint32(g.must("grow", 0xfffffff0)); got != 0xffffffff {
+			t.Fatalf("round %d: grow by far past the maximum gives %d", round, got)
+		}
+		if got := g.must("size"); got != uint64(16+round) || g.ctl.Pages() != uint32(got) {
+			t.Fatalf("round %d: size %d, pages %d", round, got, g.ctl.Pages())
+		}
+		if got := g.must("grow", uint64(100-16-round)); got != uint64(16+round) {
+			t.Fatalf("round %d: grow to the maximum gives %d", round, got)
+		}
+		g.must("set", 99, 99, 99)
+		g.ctl.Restore(state)
+		if got := g.must("kept"); got != 1 {
+			t.Fatalf("round %d: kept %d", round, got)
+		}
+	}
+}
+
+func TestGarbageCollectionBesideABusyGuest(t *testing.T) {
+	g := newGuest(t, "testdata/guest.wasm", instrument.Config{})
+	for _, name := range []string{"spin", "fills", "tree"} {
+		g.ctl.Begin(instrument.Unlimited)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			g.call(name)
+		}()
+		for g.ctl.Used() == 0 {
+			runtime.Gosched()
+		}
+		t0 := time.Now()
+		for range 5 {
+			runtime.GC()
+		}
+		took := time.Since(t0) / 5
+		g.ctl.Interrupt()
+		<-done
+		t.Logf("%s: a collection beside it took %v", name, took)
+		if took > time.Second {
+			t.Errorf("%s: a collection took %v", name, took)
+		}
+	}
+}
