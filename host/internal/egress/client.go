@@ -40,7 +40,7 @@ type Policy struct {
 	ConnectTimeout time.Duration
 	// RootCAs are the certificate authorities that servers are checked against. Default: the system's.
 	RootCAs *x509.CertPool
-	// Resolver looks names up. Default: net.DefaultResolver.
+	// Resolver looks names up. Default: one that works like net.DefaultResolver.
 	Resolver *net.Resolver
 }
 
@@ -85,6 +85,9 @@ func New(p Policy) (*Client, error) {
 	}
 	if c.timeout <= 0 {
 		c.timeout = defaultTimeout
+	}
+	if c.resolver == nil {
+		c.resolver = &net.Resolver{}
 	}
 	c.transport = &http.Transport{
 		Proxy:                  nil,

@@ -27,7 +27,7 @@ func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	}
 	d := net.Dialer{
 		Timeout:  c.timeout,
-		Resolver: c.resolver,
+		Resolver: c.lookup(),
 		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
 			return checkAddress(granted, host, address)
 		},
@@ -50,4 +50,25 @@ func checkAddress(granted grant, host, address string) error {
 			host, kind, ap.Addr(), host)
 	}
 	return nil
+}
+
+// lookup is a Resolver for one connection, whose look-ups end with their context. Package net lets a look-up go on that two callers
+// once shared, and waits for an answer that nobody needs any longer; so nothing is shared here, and the end closes the connection to
+// the name server.
+func (c *Client) lookup() *net.Resolver {
+	connect := c.resolver.Dial
+	if connect == nil {
+		connect = new(net.Dialer).DialContext
+	}
+	return &net.Resolver{
+		PreferGo:     c.resolver.PreferGo,
+		StrictErrors: c.resolver.StrictErrors,
+		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := connect(ctx, network, addr)
+			if err == nil {
+				context.AfterFunc(ctx, func() { conn.Close() }) // at the latest when the look-up is over
+			}
+			return conn, err
+		},
+	}
 }
