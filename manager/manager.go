@@ -135,7 +135,7 @@ func (m *Manager) SubmitWait(ctx context.Context, spec Spec) (Task, error) {
 	t, err := m.newTask(spec)
 	if err == nil {
 		err = m.create(ctx, &t)
-		if abi.CodeOf(err) == abi.CodeQueueFull {
+		if err != nil && abi.CodeOf(err) == abi.CodeQueueFull {
 			err = m.room.wait(ctx, m.closing, func() error { return m.create(ctx, &t) })
 		}
 	}

@@ -105,16 +105,16 @@ func (s *memoryStore) Counts(ctx context.Context) (Counts, error) {
 	return s.counts, nil
 }
 
-func (s *memoryStore) Claim(ctx context.Context, ttl time.Duration) (Lease, error) {
+func (s *memoryStore) Claim(ctx context.Context, ttl time.Duration) (Task, Lease, error) {
 	for {
 		if err := ctx.Err(); err != nil {
-			return Lease{}, err
+			return Task{}, Lease{}, err
 		}
 		s.mu.Lock()
-		l, ok := s.claim(ttl)
-		if ok {
+		if r := s.claim(ttl); r != nil {
+			t, l := r.task, Lease{ID: r.task.ID, Token: r.token, Expires: r.expires}
 			s.mu.Unlock()
-			return l, nil
+			return t, l, nil
 		}
 		wake := make(chan struct{}, 1)
 		s.waiting = append(s.waiting, wake)
@@ -129,20 +129,20 @@ func (s *memoryStore) Claim(ctx context.Context, ttl time.Duration) (Lease, erro
 	}
 }
 
-// claim leases the next task, if there is one.
-func (s *memoryStore) claim(ttl time.Duration) (Lease, bool) {
+// claim leases the next task; nil if there is none.
+func (s *memoryStore) claim(ttl time.Duration) *record {
 	now := time.Now()
 	s.promote(now)
 	r := s.ready.first
 	if r == nil {
-		return Lease{}, false
+		return nil
 	}
 	s.ready.remove(r)
 	s.tokens++
 	r.token = strconv.FormatUint(s.tokens, 36)
 	r.expires = now.Add(ttl)
 	s.leased.insert(r)
-	return Lease{Task: r.task, Token: r.token, Expires: r.expires}, true
+	return r
 }
 
 // promote makes ready what has become due, and what nobody holds any more.
@@ -220,12 +220,12 @@ func (s *memoryStore) ring() {
 func (s *memoryStore) Extend(ctx context.Context, l Lease, ttl time.Duration) (Task, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.records[l.Task.ID]
+	r := s.records[l.ID]
 	switch {
 	case r == nil:
-		return Task{}, notFound(l.Task.ID)
+		return Task{}, notFound(l.ID)
 	case l.Token == "" || r.token != l.Token:
-		return Task{}, stopError(l.Task.ID, CauseLeaseLost)
+		return Task{}, stopError(l.ID, CauseLeaseLost)
 	}
 	s.leased.remove(r)
 	r.expires = time.Now().Add(ttl)

@@ -15,7 +15,7 @@ import (
 // run is one attempt in this process.
 type run struct {
 	m     *Manager
-	lease Lease // its Task is what was claimed
+	lease Lease
 
 	// write is held by whoever stores the task, from reading to telling. It is taken before mu, never after.
 	write sync.Mutex
@@ -37,8 +37,8 @@ type run struct {
 	ended ended
 }
 
-func newRun(m *Manager, l Lease) *run {
-	return &run{m: m, lease: l, task: l.Task, expires: l.Expires, cancel: func(error) {}}
+func newRun(m *Manager, t Task, l Lease) *run {
+	return &run{m: m, lease: l, task: t, expires: l.Expires, cancel: func(error) {}}
 }
 
 // arm makes the context of a started attempt and lets others see it.
@@ -115,7 +115,7 @@ func (t *Task) copyProgress(from *Task) {
 
 // execute runs the task's function or its steps, and leaves what came of it in err and ended.
 func (r *run) execute() {
-	r.err = &abi.Error{Code: abi.CodeInternal, Task: r.lease.Task.ID, Message: "the function ended its goroutine instead of returning"}
+	r.err = &abi.Error{Code: abi.CodeInternal, Task: r.lease.ID, Message: "the function ended its goroutine instead of returning"}
 	spec := &r.task.Spec // never changes
 	began := time.Now()
 	if spec.Kind == KindFunc {
@@ -140,10 +140,10 @@ func (r *run) steps(spec *Spec) {
 	for i := first; i <= len(spec.Steps); i++ {
 		step := &spec.Steps[i-1]
 		r.enter(i, i > first)
-		ctx, done := stepContext(r.ctx, r.lease.Task.ID, step, spec.StepTimeout)
+		ctx, done := stepContext(r.ctx, r.lease.ID, step, spec.StepTimeout)
 		call := abi.Call{
 			Plugin: step.Plugin, Function: step.Function, Input: input, Config: step.Config,
-			Task: r.lease.Task.ID, Attempt: r.task.Attempt,
+			Task: r.lease.ID, Attempt: r.task.Attempt,
 		}
 		if spec.Kind == KindProcessor {
 			call.Step = i
@@ -204,7 +204,7 @@ func (r *run) failure(ctx context.Context, err error, unknown abi.Code, step int
 	if cause := abi.AsError(context.Cause(ctx)); ctx.Err() != nil && cause.Code == abi.CodeTimeout {
 		e.Code, e.Message = cause.Code, cause.Message
 	}
-	e.Task, e.Step = r.lease.Task.ID, or(e.Step, step)
+	e.Task, e.Step = r.lease.ID, or(e.Step, step)
 	return &e
 }
 

@@ -33,7 +33,7 @@ type Store interface {
 	// Claim waits for a task that can be worked on and leases it: a pending one that is due and has no lease, or any that is not
 	// final and whose lease ran out; roughly in the order in which they became so. It does not change the task, not even its status:
 	// the worker does that, with Save. When ctx ends it returns ctx's error.
-	Claim(ctx context.Context, ttl time.Duration) (Lease, error)
+	Claim(ctx context.Context, ttl time.Duration) (Task, Lease, error)
 
 	// Extend makes a lease last for ttl from now, and returns the task as it is now, without the bytes that List leaves out,
 	// so that the holder learns of a cancel that somebody else asked for. CodeLeaseLost when the lease is no longer held.
@@ -52,7 +52,7 @@ type Store interface {
 
 // Lease is a claim on a task for a limited time. The zero Lease is none.
 type Lease struct {
-	Task    Task      // as it was when it was claimed
+	ID      string    // of the task
 	Token   string    // names the claim; a later claim of the same task has another
 	Expires time.Time // when others may claim it, unless it is extended or settled before
 }

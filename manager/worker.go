@@ -17,11 +17,11 @@ func (m *Manager) work() {
 		}
 	}()
 	for failures := 0; m.claiming.Err() == nil; {
-		lease, err := m.store.Claim(m.claiming, m.cfg.LeaseTTL)
+		t, lease, err := m.store.Claim(m.claiming, m.cfg.LeaseTTL)
 		switch {
 		case err == nil:
 			failures = 0
-			m.attempt(lease)
+			m.attempt(t, lease)
 		case m.claiming.Err() == nil:
 			failures++
 			m.emitError(Task{}, err)
@@ -43,9 +43,11 @@ func (m *Manager) pause(done <-chan struct{}, failures int) {
 }
 
 // attempt runs a claimed task.
-func (m *Manager) attempt(l Lease) {
-	m.tellUntold(&l.Task)
-	r := newRun(m, l)
+func (m *Manager) attempt(t Task, l Lease) {
+	if m.listens() {
+		m.tellUntold(&t)
+	}
+	r := newRun(m, t, l)
 	if !m.begin(r) {
 		return
 	}
@@ -56,7 +58,7 @@ func (m *Manager) attempt(l Lease) {
 
 // begin moves a claimed task to running, and reports whether there is something to run.
 func (m *Manager) begin(r *run) bool {
-	id := r.lease.Task.ID
+	id := r.lease.ID
 	r.write.Lock()
 	defer r.write.Unlock()
 	m.shard(id).setRun(id, r)
@@ -116,7 +118,7 @@ func (m *Manager) settled(t *Task) {
 // end settles an attempt.
 func (m *Manager) end(r *run) {
 	defer m.busy.Add(-1)
-	id := r.lease.Task.ID
+	id := r.lease.ID
 	r.write.Lock()
 	defer r.write.Unlock()
 	c, keep := m.lastMove(r)
@@ -161,22 +163,21 @@ func (m *Manager) lastMove(r *run) (c change, keep bool) {
 	case abi.CodeTimeout:
 		return c, true // execute made the error
 	}
-	c.err = stopError(r.lease.Task.ID, c.cause)
+	c.err = stopError(r.lease.ID, c.cause)
 	c.err.Step, c.err.Plugin, c.err.Func = r.err.Step, r.err.Plugin, r.err.Func
 	return c, true
 }
 
 // saveTold saves a change, and if the task is pending then, so that somebody may claim it, tells so first.
 func (m *Manager) saveTold(r *run, c change) (Task, error) {
+	if c.move != moveFail && c.move != moveLose {
+		return m.savePatiently(r, c)
+	}
 	t, err := transition(r.current(), c)
-	if err != nil {
-		return t, err
+	if err != nil || t.Status != StatusPending {
+		return m.savePatiently(r, c)
 	}
-	save := func() (err error) { t, err = m.savePatiently(r, c); return err }
-	if t.Status == StatusPending && c.move != moveRelease {
-		return t, m.announce(EventRetry, &t, save)
-	}
-	err = save()
+	err = m.announce(EventRetry, &t, func() (err error) { t, err = m.savePatiently(r, c); return err })
 	return t, err
 }
 
@@ -223,7 +224,7 @@ func (m *Manager) save(r *run, c change) (Task, error) {
 
 // abandon gives an attempt up without writing anything.
 func (m *Manager) abandon(r *run, err error) {
-	id := r.lease.Task.ID
+	id := r.lease.ID
 	m.shard(id).dropRun(id, r)
 	t := r.freeze()
 	r.over(t)
