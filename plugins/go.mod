@@ -7,13 +7,13 @@ require (
 	github.com/microcosm-cc/bluemonday v1.0.27
 	github.com/taskhost/taskhost v0.0.0
 	github.com/yuin/goldmark v1.8.7
+	golang.org/x/net v0.62.0
 	golang.org/x/text v0.43.0
 )
 
 require (
 	github.com/aymerick/douceur v0.2.0 // indirect
 	github.com/gorilla/css v1.0.1 // indirect
-	golang.org/x/net v0.26.0 // indirect
 )
 
 replace github.com/taskhost/taskhost => ../

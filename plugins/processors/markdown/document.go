@@ -25,7 +25,11 @@ type document struct {
 // parse reads GitHub-flavoured Markdown with footnotes. It needs no sanitizing: nothing is left out.
 func parse(source []byte, hardWraps bool) *document {
 	options := []goldmark.Option{
-		goldmark.WithExtensions(extension.GFM, extension.Footnote),
+		goldmark.WithExtensions(
+			extension.Linkify, extension.Strikethrough, extension.TaskList, extension.Footnote,
+			// The attribute, since the sanitizer lets no style pass.
+			extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
+		),
 		goldmark.WithParserOptions(parser.WithAutoHeadingID()),
 		goldmark.WithRendererOptions(html.WithUnsafe()), // what it renders is sanitized
 	}

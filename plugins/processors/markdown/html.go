@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"html"
 	"regexp"
+	"sync"
 
 	"github.com/microcosm-cc/bluemonday"
 
@@ -42,7 +43,7 @@ func toHTML(source []byte) ([]byte, error) {
 
 // policy is bluemonday's for what users write, and what GitHub-flavoured Markdown needs besides: the language of code, task lists,
 // footnotes, and ids of headings in any script. It is made in the call that needs it, which keeps the start of a sandbox cheap.
-func policy() *bluemonday.Policy {
+var policy = sync.OnceValue(func() *bluemonday.Policy {
 	p := bluemonday.UGCPolicy()
 	p.AllowAttrs("class").Matching(regexp.MustCompile(`^language-[\w+#.-]+$`)).OnElements("code")
 	p.AllowAttrs("type").Matching(regexp.MustCompile(`^checkbox$`)).OnElements("input")
@@ -51,7 +52,7 @@ func policy() *bluemonday.Policy {
 	p.AllowAttrs("class").Matching(regexp.MustCompile(`^footnote(s|-ref|-backref)$`)).OnElements("a", "div")
 	p.AllowAttrs("role").Matching(regexp.MustCompile(`^doc-(noteref|backlink|endnotes)$`)).OnElements("a", "div")
 	return p
-}
+})
 
 const style = `body { max-width: 46em; margin: 2em auto; padding: 0 1em; font: 16px/1.6 system-ui, sans-serif; color: #1f2328; }
 h1, h2 { border-bottom: 1px solid #d1d9e0; padding-bottom: .3em; }
