@@ -198,7 +198,10 @@ func httpRequest(i *instance, stack []uint64) {
 	ctx, release := i.stop.waiting()
 	defer release()
 	resp, err := i.v.egress.Do(ctx, egress.Request{Method: meta.Method, URL: meta.URL, Headers: meta.Headers, Body: body})
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		panic(interruption(context.Cause(ctx), i.stop.limit))
+	case err != nil:
 		panic(abi.AsError(err))
 	}
 	i.http = httpState{resp.Status, resp.Headers}

@@ -40,8 +40,11 @@ type Host struct {
 	closed  bool
 	calls   sync.WaitGroup // calls and changes; Add under mu, so that none begins after Close
 
+	dog     *watchdog
 	stop    context.CancelFunc // ends the workers
 	workers sync.WaitGroup
+	stopDog context.CancelFunc // the watchdog works on until the last call has ended
+	dogDone chan struct{}
 }
 
 // New makes a host. With Config.Dir it loads the folder before it returns; plugins that are refused are no error here, they show in
@@ -51,13 +54,14 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{cfg: cfg, plugins: map[string]*plugin{}, alive: map[*version]struct{}{}}
+	h := &Host{cfg: cfg, plugins: map[string]*plugin{}, alive: map[*version]struct{}{}, dog: newWatchdog()}
 	if err := h.makeRuntime(ctx); err != nil {
 		return nil, err
 	}
 	background, stop := context.WithCancel(context.Background())
 	h.stop = stop
 	h.workers.Go(func() { h.reap(background) })
+	h.startDog()
 	if cfg.Dir != "" {
 		f := &folder{host: h, dir: cfg.Dir}
 		f.load(ctx)
@@ -70,6 +74,15 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 		return nil, abi.Errorf(abi.CodeOf(err), "loading %s: %w", cfg.Dir, err)
 	}
 	return h, nil
+}
+
+func (h *Host) startDog() {
+	ctx, stop := context.WithCancel(context.Background())
+	h.stopDog, h.dogDone = stop, make(chan struct{})
+	go func() {
+		defer close(h.dogDone)
+		h.dog.run(ctx)
+	}()
 }
 
 // features are what wazero knows of Wasm beyond version 2 of the core specification.
@@ -270,6 +283,8 @@ func (h *Host) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		h.interruptAll(done)
 	}
+	h.stopDog()
+	<-h.dogDone
 	h.mu.Lock()
 	plugins := h.plugins
 	h.plugins = map[string]*plugin{}

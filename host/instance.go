@@ -80,6 +80,7 @@ func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(a
 	i.ctx.inst = i
 	i.stop.inst = i
 	v.pool.add(i)
+	v.host.dog.add(&i.stop)
 	defer func() {
 		if r := recover(); r != nil { // wazero panics when the system has no memory for a minimal size
 			err = abi.Errorf(abi.CodeUnavailable, "no memory for an instance: %v", r)
@@ -89,13 +90,10 @@ func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(a
 		}
 	}()
 	i.begin(ctx, call, report)
-	stop := i.stop.arm(ctx, min(v.limits.RunTime, initLimit))
+	i.stop.arm(ctx, time.Now(), min(v.limits.RunTime, initLimit))
 	err = i.instantiate()
 	if err == nil && v.form != FormWASI {
 		err = i.initialise()
-	}
-	if stop != nil {
-		stop()
 	}
 	cause := i.stop.disarm()
 	i.end()
@@ -219,20 +217,17 @@ func (i *instance) end() {
 }
 
 // run makes one call. Reusable is false when the instance must not serve another.
-func (i *instance) run(ctx context.Context, call *abi.Call, function string, report func(abi.Progress)) (out []byte, reusable bool, err error) {
-	f := i.funcs[function]
+func (i *instance) run(ctx context.Context, call *abi.Call, started time.Time, report func(abi.Progress)) (out []byte, reusable bool, err error) {
+	f := i.funcs[call.Function]
 	if f == nil {
-		if f = i.main().ExportedFunction(function); f == nil {
-			return nil, false, abi.Errorf(abi.CodeInternal, "function %s is gone", function)
+		if f = i.main().ExportedFunction(call.Function); f == nil {
+			return nil, false, abi.Errorf(abi.CodeInternal, "function %s is gone", call.Function)
 		}
-		i.funcs[function] = f
+		i.funcs[call.Function] = f
 	}
 	i.begin(ctx, call, report)
-	stop := i.stop.arm(ctx, i.v.limits.RunTime)
+	i.stop.arm(ctx, started, i.v.limits.RunTime)
 	err = i.enter(f, call.Input)
-	if stop != nil {
-		stop()
-	}
 	cause := i.stop.disarm()
 	var exit *sys.ExitError
 	switch {
@@ -375,14 +370,12 @@ func (i *instance) peak() uint64 {
 
 // close ends the instance and frees its memory.
 func (i *instance) close() {
+	i.v.host.dog.remove(&i.stop)
 	for k := len(i.modules) - 1; k >= 0; k-- {
 		_ = i.modules[k].Close(context.Background())
 	}
 	if i.kernel != nil {
 		_ = i.kernel.Module().Close(context.Background())
-	}
-	if i.stop.timer != nil {
-		i.stop.timer.Stop()
 	}
 }
 

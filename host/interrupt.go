@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/taskhost/taskhost/abi"
@@ -18,73 +19,98 @@ func (i *instance) halt() {
 }
 
 // interrupter ends the guest's code of one instance when the call's context ends or its run time is over.
-// The zero value is ready.
 type interrupter struct {
 	inst *instance
 
-	mu       sync.Mutex
-	armed    bool
-	call     uint64                  // counts the calls, so that what comes late for one does not hit the next
-	deadline time.Time               // of the call
-	cause    error                   // why it was interrupted; nil: it was not
-	wake     context.CancelCauseFunc // ends what a function of the host waits for; nil: none waits
+	// state is the number of the call, times two, plus armed while the call runs. The number keeps what comes late for one call from
+	// hitting the next. It changes from armed to not armed under mu.
+	state atomic.Uint64
 
-	timer *time.Timer
+	// Set before the call is armed, and left alone while it is.
+	ctx     context.Context
+	started time.Time
+	limit   time.Duration
+
+	mu    sync.Mutex
+	cause error                   // why the call was interrupted; nil: it was not
+	wake  context.CancelCauseFunc // ends what a function of the host waits for; nil: none waits
+	timer *time.Timer             // for the limit, then for the time of grace; nil: the call is not guarded yet
+	untie func() bool             // from the context
 }
 
+const armed = 1
+
 // arm begins a call: from now on until disarm the guest is stopped when ctx is done or limit is over.
-// The function it returns must be called, before disarm, if it is not nil.
-func (n *interrupter) arm(ctx context.Context, limit time.Duration) (stop func() bool) {
-	n.mu.Lock()
-	n.armed = true
-	n.cause = nil
-	n.call++
-	call := n.call
-	n.deadline = time.Now().Add(limit)
-	n.mu.Unlock()
-	if n.timer == nil {
-		n.timer = time.AfterFunc(limit, n.timeOver)
-	} else {
-		n.timer.Reset(limit)
-	}
-	if ctx.Done() == nil {
-		return nil
-	}
-	return context.AfterFunc(ctx, func() { n.interrupt(call, context.Cause(ctx)) })
+func (n *interrupter) arm(ctx context.Context, started time.Time, limit time.Duration) {
+	n.ctx, n.started, n.limit, n.cause = ctx, started, limit, nil
+	n.state.Store((n.state.Load()/2+1)*2 | armed)
+	n.inst.v.host.dog.alert()
 }
 
 // disarm ends a call and returns why it was interrupted, nil if it was not.
 func (n *interrupter) disarm() error {
-	n.timer.Stop()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.armed = false
+	n.state.Store(n.state.Load() &^ armed)
+	if n.timer != nil {
+		n.timer.Stop()
+		n.timer = nil
+	}
+	if n.untie != nil {
+		n.untie()
+		n.untie = nil
+	}
 	return n.cause
 }
 
-// interrupt stops the call with that number, if it still runs; number 0 means whichever runs.
-func (n *interrupter) interrupt(call uint64, cause error) {
+// guard ties the call to its context and gives it a timer, if it is still the one of that state.
+func (n *interrupter) guard(state uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.armed || n.cause != nil || call != 0 && call != n.call {
+	if n.state.Load() != state || n.timer != nil {
+		return
+	}
+	n.timer = time.AfterFunc(time.Until(n.started.Add(n.limit)), func() { n.interrupt(state, errRunTime) })
+	if ctx := n.ctx; ctx.Done() != nil {
+		n.untie = context.AfterFunc(ctx, func() { n.interrupt(state, context.Cause(ctx)) })
+	}
+}
+
+// interrupt stops the call of that state, if it still runs; state 0 means whichever runs.
+func (n *interrupter) interrupt(state uint64, cause error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if now := n.state.Load(); now&armed == 0 || state != 0 && state != now || n.cause != nil {
 		return
 	}
 	n.cause = cause
 	if n.wake != nil {
 		n.wake(cause)
 	}
-	if grace := n.inst.v.grace; grace > 0 {
-		n.deadline = time.Now().Add(grace)
-		n.timer.Reset(grace)
+	grace := n.inst.v.grace
+	if grace == 0 {
+		n.inst.halt()
 		return
 	}
-	n.inst.halt()
+	if n.timer != nil {
+		n.timer.Stop()
+	}
+	state = n.state.Load()
+	n.timer = time.AfterFunc(grace, func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.state.Load() == state {
+			n.inst.halt()
+		}
+	})
 }
 
-// waiting is the context for a function of the host that waits: done when the call is interrupted.
+// waiting is the context for a function of the host that waits: done when the call is interrupted, or is to be.
 // The caller calls release when it waits no longer.
 func (n *interrupter) waiting() (ctx context.Context, release func()) {
-	ctx, cancel := context.WithCancelCause(n.inst.parent)
+	deadline := n.started.Add(n.limit)
+	ctx, cancel := context.WithCancelCause(n.ctx)
+	ctx, stop := context.WithDeadlineCause(ctx, deadline, errRunTime)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.cause != nil {
@@ -95,33 +121,23 @@ func (n *interrupter) waiting() (ctx context.Context, release func()) {
 		n.mu.Lock()
 		n.wake = nil
 		n.mu.Unlock()
+		stop()
 		cancel(nil)
 	}
 }
 
-// errRunTime is the cause when the call's own limit is over.
-var errRunTime = errors.New("run time limit")
-
-// timeOver is called when the run time of the call is over, or the time of grace after an interruption.
-func (n *interrupter) timeOver() {
-	n.mu.Lock()
-	early := time.Now().Before(n.deadline) // the timer was reset while this was on its way
-	call, grace := n.call, n.cause != nil
-	if grace && n.armed && !early {
-		n.inst.halt()
-	}
-	n.mu.Unlock()
-	if !early && !grace {
-		n.interrupt(call, errRunTime)
-	}
-}
-
-// interrupted tells whether the running call was interrupted.
+// interrupted tells whether the running call was interrupted, or is to be.
 func (n *interrupter) interrupted() bool {
+	if n.ctx.Err() != nil {
+		return true
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.cause != nil
 }
+
+// errRunTime is the cause when the call's own limit is over.
+var errRunTime = errors.New("run time limit")
 
 // interruption is the error of a call that was interrupted with that cause.
 func interruption(cause error, limit time.Duration) *abi.Error {

@@ -112,6 +112,11 @@ func TestOracle(t *testing.T) {
 		_, _ = w.Write([]byte(`{"hello":"from ` + r.Method + " " + r.URL.Path + `"}`))
 	}))
 	defer server.Close()
+	cache, err := wazero.NewCompilationCacheWithDir("../build/cache/oracle")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cache.Close(context.Background())
 	h := newHost(t, host.Config{})
 	seen := map[string]bool{}
 	for _, c := range oracleCases(server.URL) {
@@ -119,7 +124,7 @@ func TestOracle(t *testing.T) {
 		if c.skip != "" {
 			continue
 		}
-		t.Run(c.file, func(t *testing.T) { compareWithOracle(t, h, sdk, c) })
+		t.Run(c.file, func(t *testing.T) { compareWithOracle(t, h, sdk, cache, c) })
 	}
 	files, err := os.ReadDir(sdk)
 	if err != nil {
@@ -132,7 +137,7 @@ func TestOracle(t *testing.T) {
 	}
 }
 
-func compareWithOracle(t *testing.T, h *host.Host, sdk string, c oracleCase) {
+func compareWithOracle(t *testing.T, h *host.Host, sdk string, cache wazero.CompilationCache, c oracleCase) {
 	ctx := t.Context()
 	theirs := extism.Manifest{
 		Config: c.manifest.Config, AllowedHosts: c.manifest.AllowedHosts, AllowedPaths: ownFolder(t, c.manifest.AllowedPaths),
@@ -146,7 +151,10 @@ func compareWithOracle(t *testing.T, h *host.Host, sdk string, c oracleCase) {
 	}
 	theirs.Wasm = append(theirs.Wasm, extism.WasmData{Name: "main", Data: read(t, sdk, c.file+".wasm")})
 	ours.Wasm = append(ours.Wasm, abi.ManifestWasm{Name: "main", Path: filepath.Join(sdk, c.file+".wasm")})
-	compiled, err := extism.NewCompiledPlugin(ctx, theirs, extism.PluginConfig{EnableWasi: true, EnableHttpResponseHeaders: true}, nil)
+	compiled, err := extism.NewCompiledPlugin(ctx, theirs, extism.PluginConfig{
+		EnableWasi: true, EnableHttpResponseHeaders: true,
+		RuntimeConfig: wazero.NewRuntimeConfig().WithCompilationCache(cache),
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

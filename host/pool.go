@@ -22,13 +22,18 @@ func newPool(v *version, size int) *pool {
 	return &pool{v: v, slots: make(chan struct{}, size), all: map[*instance]struct{}{}}
 }
 
-// acquire waits for a slot.
-func (p *pool) acquire(ctx context.Context) error {
+// tryAcquire takes a slot if there is one.
+func (p *pool) tryAcquire() bool {
 	select {
 	case p.slots <- struct{}{}:
-		return nil
+		return true
 	default:
+		return false
 	}
+}
+
+// acquire waits for a slot.
+func (p *pool) acquire(ctx context.Context) error {
 	select {
 	case p.slots <- struct{}{}:
 		return nil
@@ -54,11 +59,11 @@ func (p *pool) take() *instance {
 }
 
 // put makes an instance idle, or closes it if the pool is closed.
-func (p *pool) put(i *instance) {
+func (p *pool) put(i *instance, now time.Time) {
 	p.mu.Lock()
 	closed := p.closed
 	if !closed {
-		i.idleAt = time.Now()
+		i.idleAt = now
 		p.idle = append(p.idle, i)
 	}
 	p.mu.Unlock()

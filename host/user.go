@@ -24,7 +24,7 @@ func userImports() []hostFunc {
 		}},
 		{abi.FuncCancelled, nil, types{i32}, func(i *instance, stack []uint64) {
 			stack[0] = 0
-			if i.stop.interrupted() || i.parent.Err() != nil {
+			if i.stop.interrupted() {
 				stack[0] = 1
 			}
 		}},

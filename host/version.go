@@ -100,7 +100,7 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 		return nil, err
 	}
 	if v.sandbox.keep {
-		v.pool.put(i)
+		v.pool.put(i, time.Now())
 	} else {
 		v.pool.discard(i)
 	}
@@ -209,16 +209,19 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 		return res, err
 	}
 	res.Function = call.Function
-	began := time.Now()
-	if err := v.pool.acquire(ctx); err != nil {
-		res.Usage.Wait = time.Since(began)
-		e := interruption(err, 0)
-		e.Message += fmt.Sprintf(", while waiting for one of its %d instances", v.maxInst)
-		return res, e
+	started := time.Now()
+	if !v.pool.tryAcquire() {
+		err := v.pool.acquire(ctx)
+		began := started
+		started = time.Now()
+		res.Usage.Wait = started.Sub(began)
+		if err != nil {
+			e := interruption(err, 0)
+			e.Message += fmt.Sprintf(", while waiting for one of its %d instances", v.maxInst)
+			return res, e
+		}
 	}
 	defer v.pool.release()
-	started := time.Now()
-	res.Usage.Wait = started.Sub(began)
 	i := v.pool.take()
 	if i == nil {
 		if i, err = v.instantiate(ctx, call, report); err != nil {
@@ -226,16 +229,17 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 			return res, err
 		}
 	}
-	out, reusable, err := i.run(ctx, call, call.Function, report)
+	out, reusable, err := i.run(ctx, call, started, report)
+	ended := time.Now()
 	res.Output = out
+	res.Usage.Duration = ended.Sub(started)
 	res.Usage.PeakMemory = i.peak()
 	res.Usage.Ticks = i.ticks()
 	if reusable && v.sandbox.keep {
-		v.pool.put(i)
+		v.pool.put(i, ended)
 	} else {
 		v.pool.discard(i)
 	}
-	res.Usage.Duration = time.Since(started)
 	return res, err
 }
 
