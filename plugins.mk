@@ -26,7 +26,7 @@ GO_WASM    = GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 $(GO) build -trimpath -buildv
 GO_PLUGIN  = $(GO_WASM) -buildmode=c-shared
 CLANG_WASM = $(CLANG) --target=wasm32 -O2 -Wall -Wextra -Werror -mbulk-memory -nostdlib \
 	-Wl,--no-entry -Wl,--stack-first -Wl,-z,stack-size=32768
-CLANG_WASI = $(CLANG) --target=wasm32-wasi -O2 -Wall -Wextra -Werror -mbulk-memory -Wl,--strip-debug
+CLANG_WASI = $(CLANG) --target=wasm32-wasi -ftls-model=local-exec -O2 -Wall -Wextra -Werror -mbulk-memory -Wl,--strip-debug
 
 # A plugin appears in its folder at once and whole: recipes build $(new) beside it, and end in $(publish).
 new     = $(dir $@).$(notdir $@).new
@@ -100,10 +100,10 @@ $(TESTS)/upper-rust.wasm: testdata/upper-rust/upper.rs | $(TESTS) $(TOOLS)
 
 $(TESTS)/upper-as.wasm: testdata/upper-as/upper.ts testdata/upper-as/node_modules/.installed | $(TESTS)
 	cd testdata/upper-as && node_modules/.bin/asc upper.ts --outFile $(abspath $(new)) --optimizeLevel 3 --shrinkLevel 1 --runtime stub \
-		--use abort=upper/abort
+		--use abort=
 	@$(publish)
 
-testdata/upper-as/node_modules/.installed: testdata/upper-as/package.json testdata/upper-as/package-lock.json | $(TOOLS)
+testdata/upper-as/node_modules/.installed: $(addprefix testdata/upper-as/,package.json package-lock.json .npmrc) | $(TOOLS)
 	cd testdata/upper-as && $(NPM) ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
