@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	extism "github.com/extism/go-sdk"
+
+	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host"
+)
+
+// callCase is one function that both sides call.
+type callCase struct {
+	name     string
+	wasm     []byte
+	function string
+	input    []byte
+	want     float64
+}
+
+// rounds is how often the sides take turns; roundTime is how long each turn lasts.
+const (
+	rounds    = 9
+	roundTime = 60 * time.Millisecond
+)
+
+// turns lets both sides take turns and returns the median time of a call of each, in microseconds.
+func turns(sides ...func() error) ([]float64, error) {
+	times := make([][]float64, len(sides))
+	for range rounds {
+		for i, f := range sides {
+			n := 0
+			began := time.Now()
+			for time.Since(began) < roundTime {
+				if err := f(); err != nil {
+					return nil, err
+				}
+				n++
+			}
+			times[i] = append(times[i], float64(time.Since(began).Nanoseconds())/1e3/float64(n))
+		}
+	}
+	medians := make([]float64, len(sides))
+	for i, t := range times {
+		slices.Sort(t)
+		medians[i] = t[len(t)/2]
+	}
+	return medians, nil
+}
+
+// ours makes a host with the plugin and returns a call of it.
+func (c callCase) ours(ctx context.Context, isolation abi.Isolation) (call func() ([]byte, error), closeHost func(), err error) {
+	h, err := host.New(ctx, host.Config{})
+	if err != nil {
+		return nil, nil, err
+	}
+	closeHost = func() { _ = h.Close(ctx) }
+	m := &abi.Manifest{Taskhost: &abi.ManifestTaskhost{Isolation: isolation}}
+	if _, err := h.Swap(ctx, "p", host.Source{Wasm: c.wasm, Manifest: m}); err != nil {
+		closeHost()
+		return nil, nil, err
+	}
+	return func() ([]byte, error) {
+		res, err := h.Run(ctx, abi.Call{Plugin: "p", Function: c.function, Input: c.input}, nil)
+		return res.Output, err
+	}, closeHost, nil
+}
+
+func (c callCase) compilePeer(ctx context.Context) (*extism.CompiledPlugin, error) {
+	m := extism.Manifest{Wasm: []extism.Wasm{extism.WasmData{Data: c.wasm}}}
+	return extism.NewCompiledPlugin(ctx, m, extism.PluginConfig{EnableWasi: true}, nil)
+}
+
+// compare runs both and checks that they give the same.
+func (c callCase) compare(ours, peer func() ([]byte, error)) (figure, error) {
+	a, err := ours()
+	if err != nil {
+		return figure{}, err
+	}
+	b, err := peer()
+	if err != nil {
+		return figure{}, fmt.Errorf("go-sdk: %w", err)
+	}
+	if !bytes.Equal(a, b) {
+		return figure{}, fmt.Errorf("the outputs differ: %.60q, %.60q", a, b)
+	}
+	t, err := turns(
+		func() error { _, err := ours(); return err },
+		func() error { _, err := peer(); return err },
+	)
+	if err != nil {
+		return figure{}, err
+	}
+	return figure{name: c.name, unit: "µs", ours: t[0], peer: t[1], want: c.want}, nil
+}
+
+// reused compares calls of an instance that is there.
+func (c callCase) reused(ctx context.Context) (figure, error) {
+	ours, done, err := c.ours(ctx, abi.IsolationReuse)
+	if err != nil {
+		return figure{}, err
+	}
+	defer done()
+	compiled, err := c.compilePeer(ctx)
+	if err != nil {
+		return figure{}, err
+	}
+	defer compiled.Close(ctx)
+	p, err := compiled.Instance(ctx, extism.PluginInstanceConfig{})
+	if err != nil {
+		return figure{}, err
+	}
+	defer p.Close(ctx)
+	return c.compare(ours, func() ([]byte, error) {
+		_, out, err := p.Call(c.function, c.input)
+		return out, err
+	})
+}
+
+// fresh compares calls that each have a sandbox of their own: pristine here, a new instance there.
+func (c callCase) fresh(ctx context.Context) (figure, error) {
+	ours, done, err := c.ours(ctx, abi.IsolationPristine)
+	if err != nil {
+		return figure{}, err
+	}
+	defer done()
+	compiled, err := c.compilePeer(ctx)
+	if err != nil {
+		return figure{}, err
+	}
+	defer compiled.Close(ctx)
+	return c.compare(ours, func() ([]byte, error) {
+		p, err := compiled.Instance(ctx, extism.PluginInstanceConfig{})
+		if err != nil {
+			return nil, err
+		}
+		defer p.Close(ctx)
+		_, out, err := p.Call(c.function, c.input)
+		return out, err
+	})
+}
