@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/taskhost/taskhost/abi"
+)
+
+// app is one run of the command line: the process's surroundings, so that a test can put others in their place.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	signals        <-chan os.Signal // SIGINT and SIGTERM; nil: none
+	kill           func(code int)   // ends the process at once
+
+	verbose int // how often -v was given
+	console *console
+}
+
+// run runs a command line without the program's name and returns the exit code.
+func (a *app) run(args []string) int {
+	a.console = &console{w: a.stderr}
+	ctx, stop := a.interruptible()
+	defer stop()
+	program := a.program()
+	if len(args) > 0 && args[0] == "help" {
+		args = append(args[1:], "--help")
+	}
+	args, err := reorder(program.Commands, []cli.Flag{cli.HelpFlag, versionFlag()}, args)
+	a.verbose = countVerbose(args)
+	if err == nil {
+		err = program.RunContext(ctx, append([]string{program.Name}, args...))
+	}
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = context.Cause(ctx)
+	}
+	a.printError(err)
+	return exitCode(err)
+}
+
+// program describes the command line.
+func (a *app) program() *cli.App {
+	usage := func(_ *cli.Context, err error, _ bool) error { return usagef("%v; see --help", err) }
+	program := &cli.App{
+		Name:      "taskhost",
+		Usage:     "run tasks whose code is sandboxed WebAssembly plugins",
+		UsageText: "taskhost COMMAND [FLAGS] [ARGUMENTS]   flags may stand anywhere; after -- everything is an argument",
+		Description: "A plugin is a .wasm file in the plugin folder: -p DIR, else $TASKHOST_PLUGINS, else ./plugins.\n" +
+			"Exit codes: 0 done, 1 the task failed, 2 wrong usage, 3 plugin not found or refused, 124 timed out, 130 cancelled.",
+		Commands: []*cli.Command{
+			a.runCommand(), a.callCommand(), a.batchCommand(), a.pluginsCommand(), a.inspectCommand(), a.versionCommand(),
+		},
+		Flags:                     []cli.Flag{versionFlag()},
+		Reader:                    a.stdin,
+		Writer:                    a.stdout,
+		ErrWriter:                 a.stderr,
+		HideVersion:               true,
+		HideHelpCommand:           true,
+		DisableSliceFlagSeparator: true,
+		OnUsageError:              usage,
+		ExitErrHandler:            func(*cli.Context, error) {}, // run does it
+		Action: func(c *cli.Context) error {
+			if c.Bool("version") {
+				return a.printVersion(false)
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+	for _, c := range program.Commands {
+		c.HideHelpCommand, c.OnUsageError = true, usage
+	}
+	return program
+}
+
+func versionFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "version", Usage: "print the version", DisableDefaultText: true}
+}
+
+// interruptible returns a context that the first signal cancels, with an *abi.Error as its cause. The second signal ends the process.
+func (a *app) interruptible() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for n := 1; ; n++ {
+			select {
+			case <-a.signals:
+			case <-done:
+				return
+			}
+			if n > 1 {
+				a.kill(exitCancelled)
+			}
+			cancel(&abi.Error{Code: abi.CodeCancelled, Message: "cancelled"})
+			a.console.printf("taskhost: cancelling; interrupt again to kill at once\n")
+		}
+	})
+	return ctx, func() {
+		close(done)
+		wg.Wait()
+		cancel(nil)
+	}
+}

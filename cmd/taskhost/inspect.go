@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host"
+)
+
+func (a *app) inspectCommand() *cli.Command {
+	return &cli.Command{
+		Name: "inspect", Usage: "show everything about one plugin", UsageText: "taskhost inspect [-p DIR] [--json] PLUGIN",
+		Flags: a.commonFlags(), Action: a.inspectAction,
+	}
+}
+
+func (a *app) inspectAction(c *cli.Context) error {
+	args := arguments(c)
+	if len(args) != 1 {
+		return usagef("inspect needs one plugin: taskhost inspect PLUGIN; taskhost plugins shows what there is")
+	}
+	dir, err := a.pluginDir(c)
+	if err != nil {
+		return err
+	}
+	return a.withHost(c.Context, dir, args, func(h *host.Host) error {
+		p, err := h.Inspect(args[0])
+		if err != nil && p.Name == "" {
+			return err
+		}
+		if c.Bool("json") {
+			err = a.printJSON(p)
+		} else {
+			_, err = fmt.Fprint(a.stdout, a.inspectText(p))
+		}
+		if err == nil && p.State == host.StateRefused {
+			return &reported{exitNoPlugin}
+		}
+		return err
+	})
+}
+
+// inspectText is all that is known of a plugin, one thing a line.
+func (a *app) inspectText(p host.PluginInfo) string {
+	var b strings.Builder
+	line := func(key, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%s %s\n", a.paint(a.stdout, bold, fmt.Sprintf("%-14s", key)), value)
+		}
+	}
+	list := func(key string, values []string) {
+		for i, v := range values {
+			if i > 0 {
+				key = ""
+			}
+			line(key, v)
+		}
+	}
+	line("name", p.Name)
+	line("state", string(p.State))
+	line("error", oneLine(p.Error))
+	line("description", oneLine(p.Description))
+	line("file", p.Path)
+	line("digest", string(p.Digest))
+	if p.State == host.StateRefused {
+		return b.String()
+	}
+	line("loaded", p.LoadedAt.Format(time.RFC3339))
+	line("form", string(p.Form))
+	line("toolchain", oneLine(p.Toolchain))
+	line("size", bytesText(p.Size))
+	list("functions", functionLines(p))
+	list("imports", lines(p.Imports))
+	list("limits", limitLines(p.Limits))
+	line("isolation", string(p.Isolation))
+	line("sandbox", oneLine(p.Sandbox))
+	line("instances", fmt.Sprintf("at most %d at once", p.MaxInstances))
+	list("config", pairLines(p.Config))
+	list("allowed hosts", lines(p.AllowedHosts))
+	list("allowed paths", pairLines(p.AllowedPaths))
+	if len(p.Versions) > 1 {
+		for i, v := range p.Versions {
+			key := ""
+			if i == 0 {
+				key = "versions"
+			}
+			line(key, fmt.Sprintf("%s %s %s", v.Digest.Short(), v.LoadedAt.Format(time.RFC3339), bytesText(v.Size)))
+		}
+	}
+	return b.String()
+}
+
+func functionLines(p host.PluginInfo) []string {
+	var out []string
+	for _, f := range p.Functions {
+		text := oneLine(f.Name)
+		if f.Name == p.Default {
+			text += " (default)"
+		}
+		if f.Description != "" {
+			text += ": " + oneLine(f.Description)
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+func limitLines(l abi.Limits) []string {
+	return []string{
+		"memory " + bytesText(l.Memory), "kernel memory " + bytesText(l.KernelMemory), "output " + bytesText(l.Output),
+		"log " + bytesText(l.Log), "run time " + durationText(l.RunTime), "module " + bytesText(l.Module),
+		"HTTP response " + bytesText(l.HTTPResponse), "vars " + bytesText(max(0, l.Vars)),
+	}
+}
+
+func lines(values []string) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = oneLine(v)
+	}
+	return out
+}
+
+func pairLines(m map[string]string) []string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, oneLine(k+" = "+m[k]))
+	}
+	return out
+}

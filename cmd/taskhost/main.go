@@ -1,0 +1,21 @@
+// Command taskhost runs background tasks whose code is sandboxed WebAssembly plugins. See docs/cli.md.
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is set by the linker (see the Makefile).
+var version = "dev"
+
+func main() { os.Exit(runProcess()) }
+
+// runProcess runs the command line of this process and returns its exit code.
+func runProcess() int {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	a := app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals, kill: os.Exit}
+	return a.run(os.Args[1:])
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/manager"
+)
+
+func (a *app) runCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "run",
+		Usage:     "send a content through plugins; the result goes to stdout",
+		UsageText: "taskhost run [FLAGS] STEP...          a STEP is PLUGIN or PLUGIN:FUNCTION\n\ntaskhost run text markdown -i notes.md -o notes.html",
+		Flags: append(a.taskFlags(),
+			&cli.StringFlag{Name: "input", Aliases: []string{"i"}, Usage: "read the content from `FILE`; - and no -i: standard input"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the result to `FILE`, as a whole or not at all; -: standard output"},
+		),
+		Action: a.runAction,
+	}
+}
+
+func (a *app) runAction(c *cli.Context) error {
+	steps := arguments(c)
+	if len(steps) == 0 {
+		return usagef("run needs a step: taskhost run PLUGIN[:FUNCTION]... ; taskhost plugins shows what there is")
+	}
+	o, err := a.options(c)
+	if err != nil {
+		return err
+	}
+	output := c.String("output")
+	if err := checkOutput(output); err != nil {
+		return err
+	}
+	if o.json && output != "" && output != stdio {
+		return usagef("--json puts the result into the JSON on stdout; it does not go with -o")
+	}
+	content, err := a.readInput(c.Context, c.String("input"))
+	if err != nil {
+		return err
+	}
+	spec := manager.ProcessorTask("", steps...)
+	spec.Input = content
+	t, err := a.single(c.Context, o, spec)
+	if o.json && t.ID != "" {
+		return a.printTask(t, err)
+	}
+	if err != nil {
+		return err
+	}
+	return a.writeOutput(output, t.Output)
+}
+
+// single runs one task in a session of its own.
+func (a *app) single(ctx context.Context, o options, spec manager.Spec) (manager.Task, error) {
+	spec.Timeout = o.timeout
+	var steps []string
+	for _, step := range spec.Steps {
+		steps = append(steps, step.Plugin)
+	}
+	d := a.newDisplay(o.progress, 1)
+	defer d.close()
+	s, err := a.open(ctx, o, slots{concurrent: 1, steps: steps}, d)
+	if err != nil {
+		return manager.Task{}, err
+	}
+	t, err := s.run(ctx, spec)
+	if closed := s.close(); err == nil {
+		err = closed
+	}
+	if len(steps) == 1 {
+		err = withoutStep(err)
+	}
+	if a.verbose > 0 && t.ID != "" {
+		a.console.printf("%s\n", costText(t))
+	}
+	return t, err
+}
+
+// withoutStep takes the number of the step out of an error, where there is only one.
+func withoutStep(err error) error {
+	var e *abi.Error
+	if !errors.As(err, &e) || e.Step == 0 {
+		return err
+	}
+	shown := *e
+	shown.Step = 0
+	return &shown
+}
+
+// costText is what a task cost.
+func costText(t manager.Task) string {
+	u := t.Usage
+	parts := []string{fmt.Sprintf("%s in %s", t.Status, durationText(t.Duration())), "plugins ran " + durationText(u.Duration)}
+	if u.Wait > 0 {
+		parts = append(parts, "waited "+durationText(u.Wait))
+	}
+	parts = append(parts, "peak memory "+bytesText(int64(u.PeakMemory)))
+	if u.Ticks > 0 {
+		parts = append(parts, fmt.Sprintf("%d ticks", u.Ticks))
+	}
+	if t.Status == manager.StatusCompleted {
+		parts = append(parts, fmt.Sprintf("%s in, %s out", bytesText(int64(t.InputBytes)), bytesText(int64(t.OutputBytes))))
+	}
+	if n := len(t.Spec.Steps); n > 0 && t.Version != "" {
+		parts = append(parts, "last version "+t.Version.Short())
+	}
+	return "taskhost: " + strings.Join(parts, ", ")
+}
