@@ -34,7 +34,7 @@ func BenchmarkKernels(b *testing.B) {
 		{"ticks", &instrument.Config{WithoutStack: true}},
 		{"stack", &instrument.Config{WithoutTicks: true}},
 		{"all", &instrument.Config{}},
-		{"slice16", &instrument.Config{Slice: 1 << 20}},
+		{"noroll", &instrument.Config{WithoutUnrolling: true}},
 	}
 	ctx := context.Background()
 	calls := make([]map[string]func(uint64) uint64, len(modes))

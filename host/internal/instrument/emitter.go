@@ -1,8 +1,6 @@
 package instrument
 
 import (
-	"slices"
-
 	"github.com/taskhost/taskhost/host/internal/wasm"
 )
 
@@ -20,10 +18,7 @@ type emitter struct {
 	frames []frame
 	leaf   leaf
 
-	weights []int64 // by node: ticks of the region that begins there; only for loops
-	entry   int64   // ticks of the region that begins at the entry
-	hot     []int32 // number of hot calls before each node
-
+	meter
 	locals  uint32 // of the original, parameters included
 	added   []wasm.ValType
 	counter uint32 // i64 local with the ticks, inside a leaf loop; indices plus one
@@ -90,10 +85,10 @@ func (e *emitter) function(i int) wasm.Code {
 	for _, g := range src.Locals {
 		e.locals += g.Count
 	}
-	e.measure()
+	e.measure(e.f, w.graph)
 	e.enter(w.in.ImportCount(wasm.KindFunc) + i)
-	for k := range e.f.nodes {
-		e.node(k)
+	for k := 0; k < len(e.f.nodes); k++ {
+		k = e.node(k)
 	}
 	c := wasm.Code{Locals: src.Locals, Body: e.out}
 	if len(e.added) > 0 {
@@ -112,53 +107,6 @@ func (e *emitter) local(slot *uint32, t wasm.ValType) uint32 {
 		*slot = e.locals + uint32(len(e.added))
 	}
 	return *slot - 1
-}
-
-// measure computes the weights of the regions and where the hot calls are.
-func (e *emitter) measure() {
-	n := len(e.f.nodes)
-	e.weights = slices.Grow(e.weights[:0], n)[:n]
-	e.hot = slices.Grow(e.hot[:0], n+1)[:n+1]
-	region := []int32{-1}
-	e.entry = 0
-	e.hot[0] = 0
-	for k := range e.f.nodes {
-		nd := &e.f.nodes[k]
-		e.weights[k] = 0
-		for r := region[len(region)-1]; r >= 0 && int32(k) > e.f.nodes[r].match; r = region[len(region)-1] {
-			region = region[:len(region)-1]
-		}
-		if nd.op == wasm.OpLoop {
-			region = append(region, int32(k))
-		}
-		cost := e.f.weight(k)
-		e.hot[k+1] = e.hot[k]
-		if isCall(nd.op) {
-			cost += e.w.graph.nodes[e.w.graph.callee(nd)].fold
-		}
-		if e.isHot(k) {
-			e.hot[k+1]++
-		}
-		if r := region[len(region)-1]; r >= 0 {
-			e.weights[r] += cost
-		} else {
-			e.entry += cost
-		}
-	}
-}
-
-// isHot reports whether the instruction becomes a call that comes back. A call before unreachable does not.
-func (e *emitter) isHot(k int) bool {
-	switch op := e.f.nodes[k].op; op {
-	case wasm.OpCall, wasm.OpCallIndirect, wasm.OpCallRef:
-		return e.f.nodes[k+1].op != wasm.OpUnreachable
-	case wasm.OpMemoryGrow, wasm.OpTableGrow:
-		return true
-	case wasm.OpMemoryFill, wasm.OpMemoryCopy, wasm.OpMemoryInit, wasm.OpTableFill, wasm.OpTableCopy, wasm.OpTableInit:
-		_, small := e.f.bulkLength(k)
-		return !small
-	}
-	return false
 }
 
 // enter writes what stands at the entry of the function.
@@ -262,8 +210,20 @@ func (e *emitter) targetFrame(frame int) int {
 
 func (e *emitter) copy(n *node) { e.out = append(e.out, e.body[n.start:n.end]...) }
 
-// node writes the instruction at position k.
-func (e *emitter) node(k int) {
+// node writes the instruction at position k and, of a loop that is unrolled, all its body. It returns the position of
+// the last instruction it wrote.
+func (e *emitter) node(k int) int {
+	if e.f.nodes[k].op == wasm.OpLoop {
+		return e.loop(k)
+	}
+	e.plain(k)
+	if n := e.charges[k]; n > 0 && !e.w.cfg.WithoutTicks {
+		e.charge(n)
+	}
+	return k
+}
+
+func (e *emitter) plain(k int) {
 	n := &e.f.nodes[k]
 	switch n.op {
 	case wasm.OpBlock, wasm.OpIf:
@@ -271,8 +231,6 @@ func (e *emitter) node(k int) {
 		e.frames = append(e.frames, frame{pos: e.depth, block: e.f.blocks[n.side]})
 	case wasm.OpTryTable:
 		e.tryTable(n)
-	case wasm.OpLoop:
-		e.loop(k)
 	case wasm.OpEnd:
 		e.endBlock()
 	case wasm.OpBr, wasm.OpBrIf:
@@ -325,7 +283,7 @@ func (e *emitter) bulk(k int) {
 	switch {
 	case n.op == wasm.OpMemoryGrow && (e.w.virtual || ticks):
 		e.out.call(e.w.helper(helpGrow))
-	case !ticks || !e.isHot(k):
+	case !ticks || !e.f.isHot(k):
 		e.copy(n)
 	case n.op == wasm.OpMemoryFill:
 		e.out.call(e.w.helper(helpFill))

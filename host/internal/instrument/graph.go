@@ -20,9 +20,10 @@ const (
 // for each shape of function type, which stands for every function of that shape that an indirect call can reach.
 type graph struct {
 	m     *wasm.Module
-	nf    int     // number of functions
-	nodes []gnode // functions, then shapes
-	shape []int32 // node of the shape of each type
+	nf    int      // number of functions
+	nodes []gnode  // functions, then shapes
+	shape []int32  // node of the shape of each type
+	types []uint32 // type of each function
 }
 
 type gnode struct {
@@ -54,6 +55,7 @@ func newGraph(m *wasm.Module, f *function, visit func(i int, f *function)) (*gra
 		}
 		g.shape[i] = n
 	}
+	g.types = g.funcTypes()
 	imports := m.ImportCount(wasm.KindFunc)
 	taken := make([]bool, g.nf)
 	g.takenOutside(taken)
@@ -74,10 +76,9 @@ func newGraph(m *wasm.Module, f *function, visit func(i int, f *function)) (*gra
 	if m.Start != nil {
 		g.nodes[*m.Start].exported = true
 	}
-	types := g.funcTypes()
 	for i, t := range taken {
 		if t {
-			s := &g.nodes[g.shape[types[i]]]
+			s := &g.nodes[g.shape[g.types[i]]]
 			s.succ = append(s.succ, int32(i))
 		}
 	}
@@ -169,8 +170,7 @@ func (g *graph) summarize(i int, f *function, taken []bool) summary {
 			s.straight = append(s.straight, c)
 		}
 	}
-	typ := &g.m.Types[g.m.Funcs[i]]
-	s.frame = frameSize(typ, &g.m.Codes[i], len(f.nodes))
+	s.frame = f.frameSize(g.m, i, func(index uint32) *wasm.FuncType { return &g.m.Types[g.types[index]] })
 	return s
 }
 

@@ -51,7 +51,7 @@ const (
 
 // Config says what to put in. The zero value puts in everything.
 type Config struct {
-	// Slice is the number of ticks between two visits to Go. Default 65536. A tick is at most one instruction or
+	// Slice is the number of ticks between two visits to Go. Default 2**18, which is some 100 µs. A tick is at most one instruction or
 	// eight bytes of a bulk operation.
 	Slice int64
 	// StackBytes bounds the native stack of a call. Default 8 MiB.
@@ -61,11 +61,12 @@ type Config struct {
 	WithoutTicks         bool
 	WithoutStack         bool
 	WithoutVirtualMemory bool
+	WithoutUnrolling     bool
 }
 
 // The defaults of [Config].
 const (
-	DefaultSlice      = 1 << 16
+	DefaultSlice      = 1 << 18
 	DefaultStackBytes = 8 << 20
 )
 

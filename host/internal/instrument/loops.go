@@ -18,7 +18,9 @@ import "github.com/taskhost/taskhost/host/internal/wasm"
 //	    br $slow
 //	  end
 //	end
-func (e *emitter) loop(k int) {
+//
+// It returns the position of the last instruction it wrote.
+func (e *emitter) loop(k int) int {
 	n := &e.f.nodes[k]
 	t := e.f.blocks[n.side]
 	f := frame{block: t, loop: true}
@@ -26,9 +28,9 @@ func (e *emitter) loop(k int) {
 		e.open(wasm.OpLoop, t)
 		f.pos = e.depth
 		e.frames = append(e.frames, f)
-		return
+		return k
 	}
-	weight := max(e.weights[k], 1)
+	weight := max(e.charges[k], 1)
 	if params, _ := e.blockTypes(t); len(params) > 0 {
 		e.open(wasm.OpLoop, t)
 		e.get()
@@ -40,7 +42,7 @@ func (e *emitter) loop(k int) {
 		e.charge(weight)
 		f.pos = e.depth
 		e.frames = append(e.frames, f)
-		return
+		return k
 	}
 	if !e.leaf.active && !e.f.hasTry && e.hot[n.match] == e.hot[k] {
 		e.openLeaf(k)
@@ -56,8 +58,49 @@ func (e *emitter) loop(k int) {
 	e.get()
 	e.out.i64(0).raw(opI64LtS)
 	e.br(wasm.OpBrIf, need)
-	e.charge(weight)
+	times := e.unroll(k)
+	e.charge(weight * int64(times))
+	for i := 1; i < times; i++ {
+		e.open(wasm.OpBlock, wasm.BlockType{}) // where going round the loop goes on
+		copied := frame{pos: e.depth, block: t, loop: true}
+		e.frames = append(e.frames, copied)
+		for j := k + 1; j < int(n.match); j++ {
+			j = e.node(j)
+		}
+		e.frames = e.frames[:len(e.frames)-1]
+		e.charge(-weight * int64(times-i)) // rounds that do not take place
+		e.br(wasm.OpBr, f.pos-3)
+		e.close()
+	}
 	e.frames = append(e.frames, f)
+	return k
+}
+
+// The sizes, in instructions, up to which the body of an innermost loop is written four times and twice, so that its
+// check is passed once in so many rounds.
+const (
+	unrollFour = 24
+	unrollTwo  = 60
+)
+
+// unroll is how often the body of the loop at position k is written.
+func (e *emitter) unroll(k int) int {
+	if e.w.cfg.WithoutUnrolling || !e.leaf.active {
+		return 1
+	}
+	size := int(e.f.nodes[k].match) - k
+	if size > unrollTwo {
+		return 1
+	}
+	for i := k + 1; i < k+size; i++ {
+		if e.f.nodes[i].op == wasm.OpLoop {
+			return 1
+		}
+	}
+	if size > unrollFour {
+		return 2
+	}
+	return 4
 }
 
 // endBlock closes a block of the original, or the function.

@@ -110,21 +110,67 @@ type summary struct {
 }
 
 // A frame is the engine's: it keeps every value that lives across a call, or for which registers run out, in a slot
-// of its own. The estimate is from measurements: it bounds the frames of real compilers' output with a margin.
+// of its own. The estimate is made to exceed the frames of what compilers produce, by a factor of two or so; a module
+// made to beat it by some factor meets the engine's own ceiling at last.
 const (
-	frameBase     = 96
-	frameLocal    = 8
-	frameInstr    = 8
-	frameInstrsIn = 4 // one instruction in so many leaves a value in the frame
+	frameBase  = 128
+	frameSlot  = 8
+	frameInstr = 2
+	frameSet   = 4 // for each loop around the assignment of a local: its header may keep one more value
 )
 
-func frameSize(typ *wasm.FuncType, code *wasm.Code, instrs int) int64 {
-	slots := int64(len(typ.Params) + len(typ.Results))
-	for _, g := range code.Locals {
-		slots += int64(g.Count)
-		if g.Type == wasm.V128 {
-			slots += int64(g.Count)
+// slots is the number of slots of 8 bytes that values of these types take.
+func slots(ts []wasm.ValType) int64 {
+	n := int64(len(ts))
+	for _, t := range ts {
+		if t == wasm.V128 {
+			n++
 		}
 	}
-	return frameBase + frameLocal*slots + frameInstr*int64(instrs/frameInstrsIn)
+	return n
+}
+
+// frameSize estimates the frame of the i-th function the module defines, which f holds.
+func (f *function) frameSize(m *wasm.Module, i int, funcType func(uint32) *wasm.FuncType) int64 {
+	typ := &m.Types[m.Funcs[i]]
+	values := slots(typ.Params) + slots(typ.Results)
+	for _, g := range m.Codes[i].Locals {
+		values += int64(g.Count) * slots([]wasm.ValType{g.Type})
+	}
+	var area, sets, loops int64 // area is what the largest call passes on the stack
+	f.open = f.open[:0]
+	for k := range f.nodes {
+		n := &f.nodes[k]
+		for len(f.open) > 0 && int32(k) > f.nodes[f.open[len(f.open)-1]].match {
+			f.open = f.open[:len(f.open)-1]
+			loops--
+		}
+		var t *wasm.FuncType
+		switch n.op {
+		case wasm.OpLoop:
+			loops++
+			f.open = append(f.open, int32(k))
+			fallthrough
+		case wasm.OpBlock, wasm.OpIf, wasm.OpTryTable:
+			if b := f.blocks[n.side]; b.Form == wasm.BlockIndex {
+				t = &m.Types[b.Index]
+				values += slots(t.Params) + slots(t.Results)
+			}
+			continue
+		case wasm.OpLocalSet, wasm.OpLocalTee:
+			sets += loops
+		case wasm.OpCall, wasm.OpReturnCall:
+			t = funcType(n.x)
+		case wasm.OpCallIndirect, wasm.OpCallRef, wasm.OpReturnCallIndirect, wasm.OpReturnCallRef:
+			t = &m.Types[n.x]
+		}
+		if t != nil {
+			p, r := slots(t.Params), slots(t.Results)
+			area = max(area, p+r)
+			if r > 1 {
+				values += r
+			}
+		}
+	}
+	return frameBase + frameSlot*(values+area) + frameInstr*int64(len(f.nodes)) + frameSet*sets
 }
