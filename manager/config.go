@@ -45,7 +45,7 @@ type Config struct {
 	KeepOnStop bool
 
 	// OnEvent is called for every event, on the goroutine that makes it, in order for each task; several calls may run at once.
-	// It must return fast and must not call Submit, Cancel or Stop. A panic in it is dropped. Default: none.
+	// It must return fast and must not call Submit, Cancel, Result or Stop. A panic in it is dropped. Default: none.
 	OnEvent func(Event)
 }
 

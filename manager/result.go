@@ -16,13 +16,18 @@ type waiter struct {
 // Result waits for a task to end and returns it; for a finished task it returns at once. The error is that of the task if it
 // failed or was cancelled: an *abi.Error with task, step, plugin and function; the Task beside it has Partial and the attempts.
 // When ctx ends first, the error wraps ctx's, the Task is the one last seen, and the task goes on. When the manager stops first and
-// leaves the task for later (see Config.KeepOnStop), the error is CodeClosed.
+// leaves the task for later (see Config.KeepOnStop), the error is CodeClosed. For a task that ran here, Config.OnEvent has been told
+// of the end before Result returns.
 func (m *Manager) Result(ctx context.Context, id string) (Task, error) {
 	s := m.shard(id)
 	w := s.await(id) // before the look into the store, so that no end is missed
 	defer s.stopAwaiting(id, w)
 	t, err := m.store.Get(ctx, id)
 	if err != nil || t.Status.Final() {
+		if r := s.run(id); r != nil { // its end is being told
+			r.write.Lock()
+			defer r.write.Unlock()
+		}
 		return t, or(err, t.Err())
 	}
 	select {

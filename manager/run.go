@@ -116,7 +116,8 @@ func (t *Task) copyProgress(from *Task) {
 // execute runs the task's function or its steps, and leaves what came of it in err and ended.
 func (r *run) execute() {
 	r.err = &abi.Error{Code: abi.CodeInternal, Task: r.lease.ID, Message: "the function ended its goroutine instead of returning"}
-	spec := &r.task.Spec // never changes
+	t := r.current()
+	spec := &t.Spec
 	began := time.Now()
 	if spec.Kind == KindFunc {
 		r.mu.Lock()
@@ -128,22 +129,23 @@ func (r *run) execute() {
 		r.err = r.failure(r.ctx, err, abi.CodeFailed, 0)
 		return
 	}
-	r.steps(spec)
+	r.steps(&t)
 }
 
-// steps runs the steps that are left.
-func (r *run) steps(spec *Spec) {
-	input, first := spec.Input, r.task.PartialStep+1
+// steps runs the steps that are left; t is the task at the start of the attempt.
+func (r *run) steps(t *Task) {
+	spec := &t.Spec
+	input, first := spec.Input, t.PartialStep+1
 	if first > 1 {
-		input = r.task.Partial
+		input = t.Partial
 	}
 	for i := first; i <= len(spec.Steps); i++ {
 		step := &spec.Steps[i-1]
 		r.enter(i, i > first)
-		ctx, done := stepContext(r.ctx, r.lease.ID, step, spec.StepTimeout)
+		ctx, done := stepContext(r.ctx, t.ID, step, spec.StepTimeout)
 		call := abi.Call{
 			Plugin: step.Plugin, Function: step.Function, Input: input, Config: step.Config,
-			Task: r.lease.ID, Attempt: r.task.Attempt,
+			Task: t.ID, Attempt: t.Attempt,
 		}
 		if spec.Kind == KindProcessor {
 			call.Step = i

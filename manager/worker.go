@@ -72,9 +72,9 @@ func (m *Manager) begin(r *run) bool {
 		m.abandon(r, err)
 		return false
 	case t.Status != StatusRunning:
-		m.shard(id).dropRun(id, r)
 		r.over(t)
 		m.settled(&t)
+		m.shard(id).dropRun(id, r)
 		return false
 	}
 	r.arm(m.base)
@@ -133,9 +133,9 @@ func (m *Manager) end(r *run) {
 		m.abandon(r, err)
 		return
 	}
-	m.shard(id).dropRun(id, r)
 	r.over(t)
 	m.settled(&t)
+	m.shard(id).dropRun(id, r) // after telling: Result relies on it
 }
 
 // lastMove says what became of an attempt; keep is false if the task is another worker's now.
