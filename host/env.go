@@ -66,7 +66,6 @@ func kernelImports() []hostFunc {
 					panic(err)
 				}
 			}
-			i.free(stack[0])
 		}})
 	}
 	return funcs
