@@ -24,6 +24,9 @@ type emitter struct {
 	counter uint32 // i64 local with the ticks, inside a leaf loop; indices plus one
 	depthAt uint32 // i64 local with the stack left below this frame
 	scratch uint32 // i32 local
+
+	checked bool  // something is checked at the entry
+	margin  int64 // stack that must be left below this frame
 }
 
 // frame is an open block of the original; frame 0 is the function.
@@ -109,19 +112,37 @@ func (e *emitter) local(slot *uint32, t wasm.ValType) uint32 {
 	return *slot - 1
 }
 
-// enter writes what stands at the entry of the function.
+// enter writes what stands at the entry of the function. The slow path stands behind the body, so that the body holds
+// no call that the original does not:
+//
+//	loop $again
+//	  block $slow
+//	    ticks < 0 or stack below zero: br $slow
+//	    ticks -= weight
+//	    ...
+//	    br $function
+//	  end
+//	  call $tick, $overflow or $enter
+//	  br $again
+//	end
 func (e *emitter) enter(index int) {
 	w := e.w
 	ticks := e.g.self && !w.cfg.WithoutTicks
 	stack := e.g.tracked && !w.cfg.WithoutStack
+	e.checked = ticks || stack
+	if !e.checked {
+		return
+	}
 	o := &e.out
-	margin := int64(0)
+	e.open(wasm.OpLoop, e.labelType(0))
+	e.open(wasm.OpBlock, wasm.BlockType{})
+	e.margin = 0
 	if stack {
-		margin = w.graph.margin(index)
+		e.margin = w.graph.margin(index)
 		o.global(wasm.OpGlobalGet, w.gStack).i64(e.g.frame).raw(opI64Sub)
 		o.local(wasm.OpLocalTee, e.local(&e.depthAt, wasm.I64))
-		if margin > 0 {
-			o.i64(margin).raw(opI64Sub)
+		if e.margin > 0 {
+			o.i64(e.margin).raw(opI64Sub)
 		}
 	}
 	if ticks {
@@ -130,21 +151,31 @@ func (e *emitter) enter(index int) {
 			o.raw(opI64Or)
 		}
 	}
-	if ticks || stack {
-		o.i64(0).raw(opI64LtS).ifThen()
-		switch {
-		case !ticks:
-			o.call(w.helper(helpOverflow))
-		case !stack:
-			o.call(w.helper(helpTick))
-		default:
-			o.local(wasm.OpLocalGet, e.depthAt-1).i64(margin).raw(opI64Sub).call(w.helper(helpEnter))
-		}
-		o.end()
-	}
+	o.i64(0).raw(opI64LtS)
+	e.br(wasm.OpBrIf, e.depth)
 	if ticks {
 		e.charge(max(e.entry, 1))
 	}
+}
+
+// leave writes what stands at the end of the function.
+func (e *emitter) leave() {
+	if e.checked {
+		w := e.w
+		e.br(wasm.OpBr, 0)
+		e.close()
+		switch {
+		case e.depthAt == 0:
+			e.out.call(w.helper(helpTick))
+		case !e.g.self || w.cfg.WithoutTicks:
+			e.out.call(w.helper(helpOverflow))
+		default:
+			e.out.local(wasm.OpLocalGet, e.depthAt-1).i64(e.margin).raw(opI64Sub).call(w.helper(helpEnter))
+		}
+		e.br(wasm.OpBr, e.depth)
+		e.close()
+	}
+	e.out.end()
 }
 
 // charge takes ticks from the counter in use.

@@ -108,7 +108,7 @@ func (e *emitter) endBlock() {
 	f := e.frames[len(e.frames)-1]
 	e.frames = e.frames[:len(e.frames)-1]
 	if len(e.frames) == 0 {
-		e.out.end()
+		e.leave()
 		return
 	}
 	e.close()
