@@ -97,8 +97,6 @@ func checkFlags(flag sys.Oflag) sys.Errno {
 		return sys.EINVAL
 	case flag&sys.O_DIRECTORY != 0 && flag&sys.O_CREAT != 0:
 		return sys.EINVAL
-	case flag&sys.O_DIRECTORY != 0 && flag&writing != 0:
-		return sys.EISDIR
 	}
 	return 0
 }
@@ -126,6 +124,8 @@ func (f *FS) checkBefore(name string, flag sys.Oflag) sys.Errno {
 // checkKind says whether what info describes may be opened with these flags.
 func checkKind(info fs.FileInfo, flag sys.Oflag) sys.Errno {
 	switch mode := info.Mode(); {
+	case mode&fs.ModeSymlink != 0 && flag&sys.O_DIRECTORY != 0:
+		return sys.ENOTDIR
 	case mode&fs.ModeSymlink != 0:
 		return sys.ELOOP
 	case mode.IsDir() && flag&(writing|sys.O_CREAT) != 0:
