@@ -78,7 +78,7 @@ func TestLostLeaseWritesNothing(t *testing.T) {
 			<-time.After(time.Minute)
 			close(letGo)
 			got := result(t, second, task.ID, manager.StatusCompleted)
-			if string(got.Output) != "second" || got.Attempt != 2 || len(got.Attempts) != 2 || abi.CodeOf(got.Attempts[0].Error) != abi.CodeLeaseLost {
+			if string(got.Output) != "second" || got.Attempt != 2 || len(got.Attempts) != 2 || abi.CodeOf(got.Attempts[0].Err()) != abi.CodeLeaseLost {
 				t.Errorf("%q after %d attempts: %+v", got.Output, got.Attempt, got.Attempts)
 			}
 			events := rec.of(task.ID)
@@ -167,7 +167,7 @@ func TestStoreThatFailsForLong(t *testing.T) {
 		store.save.Store(nil)
 		store.extend.Store(nil)
 		b.letGo <- struct{}{}
-		if got := result(t, m, task.ID, manager.StatusCompleted); got.Attempt != 2 || abi.CodeOf(got.Attempts[0].Error) != abi.CodeLeaseLost {
+		if got := result(t, m, task.ID, manager.StatusCompleted); got.Attempt != 2 || abi.CodeOf(got.Attempts[0].Err()) != abi.CodeLeaseLost {
 			t.Errorf("%+v", got)
 		}
 	})

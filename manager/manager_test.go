@@ -262,7 +262,7 @@ func TestRetries(t *testing.T) {
 			if wait < want/2 || wait > want {
 				t.Errorf("wait %d took %v, want between %v and %v", i+1, wait, want/2, want)
 			}
-			if a := done.Attempts[i]; a.Number != i+1 || abi.CodeOf(a.Error) != abi.CodeUnavailable || a.Version != "sha256:1" {
+			if a := done.Attempts[i]; a.Number != i+1 || abi.CodeOf(a.Err()) != abi.CodeUnavailable || a.Version != "sha256:1" {
 				t.Errorf("%+v", a)
 			}
 		}
@@ -270,48 +270,61 @@ func TestRetries(t *testing.T) {
 }
 
 func TestQueueFull(t *testing.T) {
-	b := newBlocker()
-	m := start(t, b, manager.Config{MaxConcurrent: 1, MaxQueue: 2})
-	spec := manager.ProcessorTask("x", "p")
-	submit(t, m, spec)
-	<-b.began
-	first := submit(t, m, spec)
-	submit(t, m, spec)
-	_, err := m.Submit(t.Context(), spec)
-	wantCode(t, err, abi.CodeQueueFull)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBlocker()
+		m := start(t, b, manager.Config{MaxConcurrent: 1, MaxQueue: 2})
+		spec := manager.ProcessorTask("x", "p")
+		submit(t, m, spec)
+		<-b.began
+		first := submit(t, m, spec)
+		submit(t, m, spec)
+		_, err := m.Submit(t.Context(), spec)
+		wantCode(t, err, abi.CodeQueueFull)
 
-	ctx, cancel := context.WithCancel(t.Context())
-	failed := make(chan error)
-	go func() { _, err := m.SubmitWait(ctx, spec); failed <- err }()
-	cancel()
-	if err := <-failed; !errors.Is(err, context.Canceled) {
-		t.Fatalf("SubmitWait gave %v", err)
-	}
-
-	accepted := make(chan manager.Task)
-	wait := func() {
-		task, err := m.SubmitWait(t.Context(), spec)
-		if err != nil {
-			t.Error(err)
+		type answer struct {
+			task manager.Task
+			err  error
 		}
-		accepted <- task
-	}
-	go wait()
-	if err := m.Cancel(t.Context(), first.ID); err != nil { // makes room
-		t.Fatal(err)
-	}
-	<-accepted
-	go wait()
-	b.letGo <- struct{}{} // so does a start
-	last := <-accepted
-	for range 3 {
-		b.letGo <- struct{}{}
-	}
-	result(t, m, last.ID, manager.StatusCompleted)
+		wait := func(ctx context.Context) chan answer {
+			c := make(chan answer, 1)
+			go func() {
+				task, err := m.SubmitWait(ctx, spec)
+				c <- answer{task, err}
+			}()
+			synctest.Wait()
+			return c
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		gone, one, two, three := wait(ctx), wait(t.Context()), wait(t.Context()), wait(t.Context())
+		cancel()
+		if a := <-gone; !errors.Is(a.err, context.Canceled) {
+			t.Fatalf("SubmitWait gave %v", a.err)
+		}
+		began := time.Now()
+		if err := m.Cancel(t.Context(), first.ID); err != nil { // makes room for one
+			t.Fatal(err)
+		}
+		if a := <-one; a.err != nil || time.Since(began) != 0 {
+			t.Fatalf("%v after %v", a.err, time.Since(began))
+		}
+		b.letGo <- struct{}{} // so does a start
+		last := <-two
+		if last.err != nil || time.Since(began) != 0 {
+			t.Fatalf("%v after %v", last.err, time.Since(began))
+		}
+		go func() { _ = m.Stop(t.Context()) }()
+		if a := <-three; abi.CodeOf(a.err) != abi.CodeClosed {
+			t.Fatalf("SubmitWait gave %v while the manager stops", a.err)
+		}
+		for range 3 {
+			b.letGo <- struct{}{}
+		}
+		result(t, m, last.task.ID, manager.StatusCompleted)
 
-	m2 := start(t, newBlocker(), manager.Config{MaxConcurrent: 1, MaxQueueBytes: 10})
-	_, err = m2.Submit(t.Context(), manager.ProcessorTask("12345678901", "p"))
-	wantCode(t, err, abi.CodeQueueFull)
+		m2 := start(t, newBlocker(), manager.Config{MaxConcurrent: 1, MaxQueueBytes: 10})
+		_, err = m2.Submit(t.Context(), manager.ProcessorTask("12345678901", "p"))
+		wantCode(t, err, abi.CodeQueueFull)
+	})
 }
 
 func TestRetention(t *testing.T) {

@@ -103,6 +103,14 @@ type Attempt struct {
 	Error      *abi.Error `json:"error,omitempty"`
 }
 
+// Err is Attempt.Error as an error: nil for an attempt that ended well.
+func (a Attempt) Err() error {
+	if a.Error == nil {
+		return nil
+	}
+	return a.Error
+}
+
 // Duration is how long the task ran from its first start to its end: up to now for a running task, 0 for one that never started.
 // Waits between attempts are included.
 func (t Task) Duration() time.Duration {
