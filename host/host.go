@@ -24,6 +24,7 @@ import (
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host/internal/instrument"
 	"github.com/taskhost/taskhost/host/internal/kernel"
+	"github.com/taskhost/taskhost/host/internal/linmem"
 )
 
 // Host holds plugins and runs calls on them. All of its methods may be called by any goroutine.
@@ -33,6 +34,8 @@ type Host struct {
 	runtime   wazero.Runtime
 	kernel    wazero.CompiledModule
 	anonymous wazero.ModuleConfig // of the kernel
+	bareWASI  api.Module          // WASI for plugins without folders
+	memory    *linmem.System
 
 	mu      sync.RWMutex
 	plugins map[string]*plugin
@@ -103,7 +106,11 @@ func (h *Host) makeRuntime(ctx context.Context) (err error) {
 		_ = h.closeRuntime(ctx)
 		return abi.Errorf(abi.CodeInternal, "host: %w", err)
 	}
+	h.memory = linmem.NewSystem()
 	if _, err := wasi.Instantiate(ctx, h.runtime); err != nil {
+		return fail(err)
+	}
+	if h.bareWASI, err = instantiateBareWASI(ctx, h.runtime); err != nil {
 		return fail(err)
 	}
 	if err := instantiateHostModule(ctx, h.runtime, kernel.HostModule, kernelImports(), nil); err != nil {
@@ -158,6 +165,9 @@ func (h *Host) closeRuntime(ctx context.Context) error {
 	err := h.runtime.Close(ctx)
 	if h.cache != nil {
 		err = errors.Join(err, h.cache.Close(ctx))
+	}
+	if h.memory != nil {
+		err = errors.Join(err, h.memory.Close())
 	}
 	return err
 }

@@ -20,15 +20,16 @@ import (
 
 // instance is one sandbox of a version. It serves one call at a time.
 type instance struct {
-	v       *version
-	ctx     guestContext // what guests' code runs under
-	kernel  *kernel.Kernel
-	modules []linked // those of the version, main last
-	memory  *linmem.Allocator
-	funcs   map[string]api.Function
-	result  [1]uint64
-	stop    interrupter
-	idleAt  time.Time
+	v            *version
+	ctx          guestContext // what guests' code runs under
+	kernel       *kernel.Kernel
+	kernelMemory *linmem.Memory
+	modules      []linked // those of the version, main last
+	memory       *linmem.Allocator
+	funcs        map[string]api.Function
+	result       [1]uint64
+	stop         interrupter
+	idleAt       time.Time
 
 	// What belongs to the call that runs.
 	parent   context.Context // nothing of it reaches wazero; functions of the host that wait honour it
@@ -76,7 +77,7 @@ func instanceOf(ctx context.Context) *instance {
 
 // newInstance makes an instance and initialises its modules' runtimes. It runs guests' code, within the call's context and limits.
 func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(abi.Progress)) (inst *instance, err error) {
-	i := &instance{v: v, memory: linmem.NewAllocator(uint64(v.limits.Memory)), funcs: map[string]api.Function{}}
+	i := &instance{v: v, memory: v.host.memory.NewAllocator(uint64(v.limits.Memory)), funcs: map[string]api.Function{}}
 	i.ctx.inst = i
 	i.stop.inst = i
 	v.pool.add(i)
@@ -92,7 +93,11 @@ func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(a
 	i.begin(ctx, call, report)
 	i.stop.arm(ctx, time.Now(), min(v.limits.RunTime, initLimit))
 	err = i.instantiate()
-	if err == nil && v.form != FormWASI {
+	switch {
+	case err != nil:
+	case v.snapshot != nil:
+		err = i.adopt(v.snapshot)
+	case v.form != FormWASI:
 		err = i.initialise()
 	}
 	cause := i.stop.disarm()
@@ -112,14 +117,19 @@ const initLimit = 30 * time.Second
 func (i *instance) instantiate() error {
 	v := i.v
 	rt := v.host.runtime
-	kctx := experimental.WithMemoryAllocator(&i.ctx, linmem.NewAllocator(uint64(v.limits.KernelMemory)))
+	kernelMemory := v.host.memory.NewAllocator(uint64(v.limits.KernelMemory))
+	kctx := experimental.WithMemoryAllocator(&i.ctx, kernelMemory)
 	k, err := rt.InstantiateModule(kctx, v.host.kernel, v.host.anonymous)
 	if err != nil {
 		return fmt.Errorf("kernel: %w", err)
 	}
 	i.kernel = kernel.New(k)
+	i.kernelMemory = kernelMemory.Memories()[0]
 	ctx := experimental.WithMemoryAllocator(&i.ctx, i.memory)
 	byName := map[string]api.Module{abi.ModuleEnv: k}
+	if len(v.mounts) == 0 {
+		byName[abi.ModuleWASI] = v.host.bareWASI
+	}
 	ctx = experimental.WithImportResolver(ctx, func(name string) api.Module { return byName[name] })
 	config := v.moduleConfig(i)
 	for _, c := range v.modules {
@@ -149,6 +159,9 @@ func (i *instance) addModule(m api.Module, pass *instrument.Result) error {
 		control.Interrupt()
 	}
 	i.stop.mu.Unlock()
+	if i.v.snapshot != nil {
+		return nil // the snapshot was taken after it
+	}
 	return control.Start(&i.ctx)
 }
 
@@ -216,8 +229,8 @@ func (i *instance) end() {
 	i.parent, i.call, i.report = nil, nil, nil
 }
 
-// run makes one call. Reusable is false when the instance must not serve another.
-func (i *instance) run(ctx context.Context, call *abi.Call, started time.Time, report func(abi.Progress)) (out []byte, reusable bool, err error) {
+// run makes one call. Intact is false when the guest was interrupted, trapped or exited.
+func (i *instance) run(ctx context.Context, call *abi.Call, started time.Time, report func(abi.Progress)) (out []byte, intact bool, err error) {
 	f := i.funcs[call.Function]
 	if f == nil {
 		if f = i.main().ExportedFunction(call.Function); f == nil {
@@ -233,15 +246,15 @@ func (i *instance) run(ctx context.Context, call *abi.Call, started time.Time, r
 	switch {
 	case err == nil:
 		out, err = i.outcome()
-		reusable = cause == nil
-	case cause == nil && errors.As(err, &exit): // the module is closed, the kernel is not
+		intact = cause == nil
+	case cause == nil && errors.As(err, &exit): // through proc_exit
 		i.result[0] = uint64(exit.ExitCode())
 		out, err = i.outcome()
 	default:
 		err = i.failure(err, cause, i.v.limits.RunTime)
 	}
 	i.end()
-	return out, reusable, err
+	return out, intact, err
 }
 
 // enter gives the guest its input and runs the function. The error is wazero's.
@@ -275,6 +288,24 @@ func (i *instance) outcome() ([]byte, error) {
 	}
 	return append(make([]byte, 0, len(view)), view...), nil
 }
+
+// settle makes the instance ready for the next call; false if it must not serve another. Intact tells that the guest returned.
+func (i *instance) settle(intact bool) bool {
+	if i.kernel.Used() > maxIdleKernel {
+		if i.kernel.Reset(&i.ctx) != nil {
+			return false
+		}
+		i.kernelMemory.Discard(pageSize)
+	}
+	if s := i.v.snapshot; s != nil {
+		i.restore(s)
+		return true
+	}
+	return intact && i.v.sandbox.keep
+}
+
+// maxIdleKernel is how much kernel memory an idle instance holds, in bytes.
+const maxIdleKernel = 2 << 20
 
 func outputTooLarge(limit int64) *abi.Error {
 	return abi.Errorf(abi.CodeOutputLimit, "its output is larger than the limit of %d bytes; raise taskhost.max_output_bytes in the manifest", limit)
@@ -359,13 +390,15 @@ func clip(s string, n int) string {
 	return s[:n] + "…"
 }
 
-// peak is the memory that the instance has, in bytes.
-func (i *instance) peak() uint64 {
-	n := i.memory.Size()
-	if i.kernel != nil {
-		n += i.kernel.Size()
+// peak is the memory that the call has used, in bytes: the guest's memories as it saw them, and of the kernel's what was used.
+func (i *instance) peak() (n uint64) {
+	for _, m := range i.modules {
+		n += uint64(m.control.Pages()) * pageSize
 	}
-	return n
+	if n == 0 {
+		n = i.memory.Size()
+	}
+	return n + i.kernel.Used()
 }
 
 // close ends the instance and frees its memory.

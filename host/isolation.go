@@ -1,21 +1,112 @@
 package host
 
-import "github.com/taskhost/taskhost/abi"
+import (
+	"maps"
+
+	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host/internal/instrument"
+	"github.com/taskhost/taskhost/host/internal/linmem"
+)
 
 // sandbox is how a version reaches its isolation. This file is the only one that decides it.
 type sandbox struct {
-	// keep: an instance serves one call after another.
+	// restore: an instance is put back after each call to how it was after initialisation, also after one that failed.
+	restore bool
+	// keep: an instance serves one call after another as it is, until one is interrupted or traps.
 	keep bool
 	// how is a sentence for people.
 	how string
 }
 
-func sandboxFor(isolation abi.Isolation, form Form) sandbox {
-	switch {
-	case form == FormWASI:
-		return sandbox{how: "an instance for each call: a WASI command runs once"}
-	case isolation == abi.IsolationReuse:
-		return sandbox{keep: true, how: "instances serve one call after another; state survives"}
+func sandboxFor(isolation abi.Isolation, form Form, modules []compiled, folders bool) sandbox {
+	switch isolation {
+	case abi.IsolationFresh:
+		return sandbox{how: "an instance for each call"}
+	case abi.IsolationReuse:
+		if form == FormExtism {
+			return sandbox{keep: true, how: "instances serve one call after another; state survives"}
+		}
 	}
-	return sandbox{how: "an instance for each call"}
+	const instead = "an instance for each call, since "
+	if folders {
+		return sandbox{how: instead + "it has folders, whose open files cannot be put back"}
+	}
+	for _, m := range modules {
+		if !m.pass.Restorable {
+			what := "it "
+			if m.name != mainModule {
+				what = "its module " + m.name + " "
+			}
+			return sandbox{how: instead + what + m.pass.Reasons[0]}
+		}
+	}
+	return sandbox{restore: true, how: "instances are put back after each call"}
+}
+
+// snapshot is an instance's state after initialisation. All instances of a version begin with the first one's.
+type snapshot struct {
+	memories []*linmem.Image
+	globals  []*instrument.State // of the modules
+	vars     map[string][]byte
+	varLen   int64
+}
+
+// snapshot takes the state of the instance and makes it the one to which the instance is put back.
+func (i *instance) snapshot() (*snapshot, error) {
+	s := &snapshot{vars: maps.Clone(i.vars), varLen: i.varLen}
+	for _, m := range i.memory.Memories() {
+		image, err := m.Image()
+		if err != nil {
+			s.close()
+			return nil, err
+		}
+		s.memories = append(s.memories, image)
+		m.Adopt(image)
+	}
+	for _, m := range i.modules {
+		s.globals = append(s.globals, m.control.Save(nil))
+	}
+	return s, nil
+}
+
+func (s *snapshot) close() {
+	for _, m := range s.memories {
+		m.Close()
+	}
+}
+
+// adopt makes an instance whose modules were just instantiated, and not initialised, equal to the snapshot.
+func (i *instance) adopt(s *snapshot) error {
+	for k, m := range i.modules {
+		if pages := s.globals[k].Pages(); m.control.Pages() < pages {
+			if _, ok := m.Memory().Grow(pages - m.control.Pages()); !ok {
+				return abi.Errorf(abi.CodeUnavailable, "no memory for an instance of %d pages", pages)
+			}
+		}
+	}
+	for k, m := range i.memory.Memories() {
+		m.Adopt(s.memories[k])
+	}
+	i.restoreSmall(s)
+	return nil
+}
+
+// restore puts the instance back.
+func (i *instance) restore(s *snapshot) {
+	for _, m := range i.memory.Memories() {
+		m.Restore()
+	}
+	i.restoreSmall(s)
+}
+
+// restoreSmall puts back what is not linear memory. The kernel is put back when the next call begins; here it only gives back memory.
+func (i *instance) restoreSmall(s *snapshot) {
+	for k, m := range i.modules {
+		m.control.Restore(s.globals[k])
+	}
+	if i.vars != nil || s.vars != nil {
+		i.vars, i.varLen = maps.Clone(s.vars), s.varLen
+	}
+	i.http = httpState{}
+	i.stdio.reset()
 }

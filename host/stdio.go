@@ -15,12 +15,21 @@ type stdio struct {
 	out []byte
 	err lineWriter
 	log lineWriter // standard output that goes to the log
+
+	closed [3]bool // by the guest, which then finds them closed
 }
 
 func (s *stdio) begin(input []byte) {
 	s.in.Reset(input)
 	s.out = nil
 	s.err.last = ""
+}
+
+// reset forgets everything of the call before.
+func (s *stdio) reset() {
+	s.begin(nil)
+	s.closed = [3]bool{}
+	s.err.buf, s.log.buf = s.err.buf[:0], s.log.buf[:0]
 }
 
 // take returns the output and forgets it.

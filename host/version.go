@@ -33,11 +33,12 @@ type version struct {
 	maxInst   int
 	loadedAt  time.Time
 
-	modules []compiled // main last
-	mounts  []mount
-	egress  *egress.Client
-	metrics *metricBook
-	pool    *pool
+	modules  []compiled // main last
+	mounts   []mount
+	egress   *egress.Client
+	metrics  *metricBook
+	pool     *pool
+	snapshot *snapshot // nil: instances are not put back
 
 	refs atomic.Int64 // 1 for being current, 1 for each call
 }
@@ -55,8 +56,8 @@ type mount struct {
 }
 
 // newVersion compiles a source and checks that it starts. The caller is its first reference.
-func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics *metricBook) (v *version, err error) {
-	v = &version{host: h, name: name, source: r, metrics: metrics, loadedAt: time.Now()}
+func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics *metricBook) (_ *version, err error) {
+	v := &version{host: h, name: name, source: r, metrics: metrics, loadedAt: time.Now()}
 	v.limits = manifestLimits(h.cfg.Limits, &r.manifest)
 	v.config = overlay(r.manifest.Config, h.cfg.PluginConfig[name])
 	v.maxInst = h.cfg.MaxInstances
@@ -73,7 +74,6 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 	if v.shape, err = inspect(r, v.limits); err != nil {
 		return nil, err
 	}
-	v.sandbox = sandboxFor(v.isolation, v.form)
 	v.pool = newPool(v, v.maxInst)
 	v.refs.Store(1)
 	defer func() {
@@ -94,12 +94,19 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 		}
 		v.modules = append(v.modules, c)
 	}
+	v.sandbox = sandboxFor(v.isolation, v.form, v.modules, len(v.mounts) > 0)
 	// The first instance proves that the modules link and that their runtimes start.
 	i, err := v.newInstance(ctx, &abi.Call{Plugin: name}, nil)
 	if err != nil {
 		return nil, err
 	}
-	if v.sandbox.keep {
+	if v.sandbox.restore {
+		if v.snapshot, err = i.snapshot(); err != nil {
+			v.pool.discard(i)
+			return nil, abi.Errorf(abi.CodeUnavailable, "taking an image of it: %w", err)
+		}
+	}
+	if v.sandbox.restore || v.sandbox.keep {
 		v.pool.put(i, time.Now())
 	} else {
 		v.pool.discard(i)
@@ -186,6 +193,9 @@ func (v *version) release() {
 // close frees everything that the version holds. No call runs on it.
 func (v *version) close() {
 	v.pool.close()
+	if v.snapshot != nil {
+		v.snapshot.close()
+	}
 	for _, m := range v.modules {
 		_ = m.compiled.Close(context.Background())
 	}
@@ -229,13 +239,13 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 			return res, err
 		}
 	}
-	out, reusable, err := i.run(ctx, call, started, report)
+	out, intact, err := i.run(ctx, call, started, report)
 	ended := time.Now()
 	res.Output = out
 	res.Usage.Duration = ended.Sub(started)
 	res.Usage.PeakMemory = i.peak()
 	res.Usage.Ticks = i.ticks()
-	if reusable && v.sandbox.keep {
+	if i.settle(intact) {
 		v.pool.put(i, ended)
 	} else {
 		v.pool.discard(i)

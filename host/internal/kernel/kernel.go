@@ -55,6 +55,7 @@ type Kernel struct {
 	begin, alloc      api.Function
 	free, reset       api.Function // looked up when first needed
 	out, outLen, fail api.Global
+	top               api.Global
 	stack             [1]uint64
 }
 
@@ -68,14 +69,15 @@ func New(mod api.Module) *Kernel {
 		out:    mod.ExportedGlobal("out"),
 		outLen: mod.ExportedGlobal("out_len"),
 		fail:   mod.ExportedGlobal("err"),
+		top:    mod.ExportedGlobal("top"),
 	}
 }
 
 // Module is the instance, to link to.
 func (k *Kernel) Module() api.Module { return k.mod }
 
-// Size is how large the kernel's memory is, in bytes.
-func (k *Kernel) Size() uint64 { return uint64(k.mem.Size()) }
+// Used is how much of the kernel's memory the call has used so far, in bytes, blocks that were freed included.
+func (k *Kernel) Used() uint64 { return k.top.Get() }
 
 // Begin forgets all blocks of the call before and makes input the input of the next.
 func (k *Kernel) Begin(ctx context.Context, input []byte) error {

@@ -1,28 +1,62 @@
-// Package linmem provides the linear memories of guests: their bound, their size, and where the system allows it an address
-// that never changes, so that growing copies nothing and no garbage is left behind.
+// Package linmem provides the linear memories of guests: their bound, their size, and the way back to how they were.
+//
+// Where the system allows it, a memory has an address that never changes, so that growing copies nothing; an [Image] of it is shared
+// by all instances, page by page until they write; and [Memory.Restore] puts back just the pages that were written. Elsewhere the same
+// results come from comparing and copying.
 package linmem
 
 import (
+	"bytes"
 	"sync/atomic"
 
 	"github.com/tetratelabs/wazero/experimental"
 )
 
+// PageSize is the granularity of images, in bytes: the smallest page of the systems that are supported divides it or is equal to it.
+const pageSize = 4096
+
+// System is what the operating system offers. Make one for each host, and Close it after the last memory is gone.
+type System struct {
+	scanner // finds the pages that were written
+}
+
+// NewSystem finds out what the operating system offers.
+func NewSystem() *System { return &System{newScanner()} }
+
+// Portable is a System that uses nothing of the operating system.
+func Portable() *System { return &System{} }
+
+// Close gives back what the System holds.
+func (s *System) Close() error { return s.scanner.close() }
+
+// String says how memories are put back.
+func (s *System) String() string {
+	if s.usable() {
+		return "the pages that were written are put back"
+	}
+	return "memory is compared with its image and put back"
+}
+
 // Allocator gives the memories of one instance and holds them to a bound on their sum. Its methods are for the goroutine that runs
 // the instance, but for Size and Refused, which any goroutine may call.
 type Allocator struct {
-	limit   uint64
-	used    atomic.Uint64
-	refused atomic.Bool
+	system   *System
+	limit    uint64
+	used     atomic.Uint64
+	refused  atomic.Bool
+	memories []*Memory
 }
 
 var _ experimental.MemoryAllocator = (*Allocator)(nil)
 
 // NewAllocator makes an allocator for memories of at most limit bytes together.
-func NewAllocator(limit uint64) *Allocator { return &Allocator{limit: limit} }
+func (s *System) NewAllocator(limit uint64) *Allocator { return &Allocator{system: s, limit: limit} }
 
 // Size is the sum of the memories' sizes, in bytes.
 func (a *Allocator) Size() uint64 { return a.used.Load() }
+
+// Memories are those that were allocated, in that order.
+func (a *Allocator) Memories() []*Memory { return a.memories }
 
 // Refused tells whether a memory was to grow past the bound since the last Rearm.
 func (a *Allocator) Refused() bool { return a.refused.Load() }
@@ -37,7 +71,9 @@ func (a *Allocator) Rearm() {
 // Allocate implements experimental.MemoryAllocator. The caller checks beforehand that the memories' minimal sizes fit in the bound:
 // wazero cannot be told that they do not.
 func (a *Allocator) Allocate(_, max uint64) experimental.LinearMemory {
-	return &Memory{owner: a, region: newRegion(min(max, a.limit))}
+	m := &Memory{owner: a, region: newRegion(min(max, a.limit))}
+	a.memories = append(a.memories, m)
+	return m
 }
 
 // Memory is one linear memory.
@@ -45,7 +81,13 @@ type Memory struct {
 	owner  *Allocator
 	region region
 	size   uint64
+	image  *Image
+	mapped bool // the image is mapped into the region
+	runs   pageRuns
 }
+
+// Size is how large the memory is, in bytes.
+func (m *Memory) Size() uint64 { return m.size }
 
 // Reallocate implements experimental.LinearMemory. It is nil when the memory would pass the bound.
 func (m *Memory) Reallocate(size uint64) []byte {
@@ -71,5 +113,94 @@ func (m *Memory) Reallocate(size uint64) []byte {
 func (m *Memory) Free() {
 	m.owner.used.Add(-m.size)
 	m.size = 0
+	m.image = nil
 	m.region.free()
+}
+
+// Image is the content of a memory at one time. Several memories can be put back to it, at once; it must outlive them.
+type Image struct {
+	data []byte // not to be written
+	file imageFile
+}
+
+// Size is how large the memory was, in bytes.
+func (i *Image) Size() uint64 { return uint64(len(i.data)) }
+
+// Image takes an image of the memory.
+func (m *Memory) Image() (*Image, error) {
+	b := m.region.slice(m.size)
+	if m.owner.system.usable() {
+		if i, err := newFileImage(b); err == nil {
+			return i, nil
+		}
+	}
+	return &Image{data: bytes.Clone(b)}, nil
+}
+
+// Adopt makes the memory's content that of the image, to which Restore then puts it back. The memory is as large as the image or larger.
+func (m *Memory) Adopt(i *Image) {
+	m.image = i
+	if m.mapped = i.file.mapInto(&m.region, i.Size()); m.mapped {
+		m.region.discard(i.Size(), m.size)
+		return
+	}
+	m.restoreByComparing()
+}
+
+// maxInPlace is how many pages are put back in place, so that the next call finds them resident. When more were written they are
+// given back to the system.
+const maxInPlace = 2048
+
+// Restore puts the memory's content back to the image; what lies behind it becomes zero.
+func (m *Memory) Restore() {
+	if !m.mapped || !m.restoreWritten() {
+		m.restoreByComparing()
+	}
+}
+
+// restoreWritten puts back the pages that were written, if the system tells which; false if it does not.
+func (m *Memory) restoreWritten() bool {
+	b := m.region.slice(m.size)
+	if len(b) == 0 {
+		return true
+	}
+	image := m.image.data
+	pages, ok := m.owner.system.written(&m.runs, b, maxInPlace, func(from, to uint64) {
+		if from < uint64(len(image)) {
+			n := min(to, uint64(len(image)))
+			copy(b[from:n], image[from:n])
+			from = n
+		}
+		clear(b[from:to])
+	})
+	if ok && pages > maxInPlace {
+		return m.region.discard(0, m.size)
+	}
+	return ok
+}
+
+var zeroPage [pageSize]byte
+
+// restoreByComparing reads all of the memory and writes where it differs.
+func (m *Memory) restoreByComparing() {
+	b := m.region.slice(m.size)
+	image := m.image.data
+	n := len(image)
+	for at := 0; at < n; at += pageSize {
+		if !bytes.Equal(b[at:at+pageSize], image[at:at+pageSize]) {
+			copy(b[at:at+pageSize], image[at:at+pageSize])
+		}
+	}
+	for at := n; at < len(b); at += pageSize {
+		if !bytes.Equal(b[at:at+pageSize], zeroPage[:]) {
+			clear(b[at : at+pageSize])
+		}
+	}
+}
+
+// Discard makes the memory zero from the byte at from on, and gives its pages back to the system. From is a multiple of 64 KiB.
+func (m *Memory) Discard(from uint64) {
+	if from < m.size && !m.region.discard(from, m.size) {
+		clear(m.region.slice(m.size)[from:])
+	}
 }

@@ -20,8 +20,10 @@ func (r *region) slice(n uint64) []byte {
 		copy(b, r.b)
 		r.b = b
 	}
-	r.b = r.b[:n]
-	return r.b
+	if n > uint64(len(r.b)) {
+		r.b = r.b[:n]
+	}
+	return r.b[:n]
 }
 
 func (r *region) free() { r.b = nil }

@@ -15,6 +15,7 @@ func newRegion(limit uint64) region {
 	if err != nil {
 		return region{}
 	}
+	adviseSmallPages(b)
 	return region{b}
 }
 

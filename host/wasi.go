@@ -1,0 +1,81 @@
+package host
+
+import (
+	"context"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	wasi "github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/taskhost/taskhost/host/internal/wasm"
+)
+
+// bareModule is the name under which WASI for plugins without folders is known to the runtime.
+const bareModule = "taskhost:wasi"
+
+// Errors of WASI preview 1.
+const (
+	wasiSuccess = 0
+	wasiBadF    = 8
+)
+
+// instantiateBareWASI is wazero's WASI, but for the functions that change what an instance cannot be put back from: they would close or
+// renumber its files, or close the whole module when the guest exits. Without folders there are no files but the three standard ones.
+func instantiateBareWASI(ctx context.Context, rt wazero.Runtime) (api.Module, error) {
+	b := rt.NewHostModuleBuilder(bareModule)
+	wasi.NewFunctionExporter().ExportFunctions(b)
+	for _, f := range []hostFunc{
+		{"proc_exit", types{i32}, nil, func(_ *instance, stack []uint64) {
+			panic(sys.NewExitError(uint32(stack[0])))
+		}},
+		{"fd_close", types{i32}, types{i32}, func(i *instance, stack []uint64) {
+			fd := uint32(stack[0])
+			stack[0] = wasiBadF
+			if fd < 3 && !i.stdio.closed[fd] {
+				i.stdio.closed[fd] = true
+				stack[0] = wasiSuccess
+			}
+		}},
+		{"fd_renumber", types{i32, i32}, types{i32}, func(_ *instance, stack []uint64) { stack[0] = wasiBadF }},
+		{"fd_fdstat_set_flags", types{i32, i32}, types{i32}, func(i *instance, stack []uint64) {
+			fd := uint32(stack[0])
+			stack[0] = wasiBadF
+			if fd < 3 && !i.stdio.closed[fd] {
+				stack[0] = wasiSuccess // blocking or not is the same here
+			}
+		}},
+	} {
+		b.NewFunctionBuilder().WithGoFunction(api.GoFunc(func(ctx context.Context, stack []uint64) {
+			f.do(instanceOf(ctx), stack)
+		}), f.params, f.results).Export(f.name)
+	}
+	funcs, err := b.Instantiate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return instantiateShim(ctx, rt, funcs)
+}
+
+// instantiateShim makes a Wasm module that exports the functions of a host module again: wazero links to the one, not to the other.
+func instantiateShim(ctx context.Context, rt wazero.Runtime, from api.Module) (api.Module, error) {
+	var m wasm.Module
+	defs := from.ExportedFunctionDefinitions()
+	for n, name := range sortedKeys(defs) {
+		var t wasm.FuncType
+		for _, p := range defs[name].ParamTypes() {
+			t.Params = append(t.Params, wasm.ValType{Code: p})
+		}
+		for _, r := range defs[name].ResultTypes() {
+			t.Results = append(t.Results, wasm.ValType{Code: r})
+		}
+		m.Types = append(m.Types, t)
+		m.Imports = append(m.Imports, wasm.Import{Module: from.Name(), Name: name, Kind: wasm.KindFunc, TypeIndex: uint32(n)})
+		m.Exports = append(m.Exports, wasm.Export{Name: name, Kind: wasm.KindFunc, Index: uint32(n)})
+	}
+	c, err := rt.CompileModule(ctx, m.Encode())
+	if err != nil {
+		return nil, err
+	}
+	return rt.InstantiateModule(ctx, c, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+}
