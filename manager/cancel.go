@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"time"
 
 	"github.com/taskhost/taskhost/abi"
 )
@@ -41,7 +40,7 @@ func (m *Manager) cancelRun(r *run, cause Cause) (done bool, err error) {
 		return false, nil
 	}
 	if t.Cause == "" {
-		t, err = m.save(r, change{move: moveAsk, now: time.Now(), cause: cause})
+		t, err = m.save(r, change{move: moveAsk, now: now(), cause: cause})
 		switch abi.CodeOf(err) {
 		case "":
 			m.emit(EventCancel, &t)
@@ -66,7 +65,7 @@ func (m *Manager) cancelStored(ctx context.Context, id string, cause Cause) (don
 		return true, nil
 	}
 	was := t
-	t, err = transition(t, change{move: moveAsk, now: time.Now(), cause: cause, err: stopError(id, cause)})
+	t, err = transition(t, change{move: moveAsk, now: now(), cause: cause, err: stopError(id, cause)})
 	if err != nil {
 		return false, err
 	}

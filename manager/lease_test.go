@@ -17,8 +17,15 @@ import (
 // faultyStore fails where it is told to.
 type faultyStore struct {
 	manager.Store
-	claim, save, extend atomic.Pointer[abi.Error]
-	failures            atomic.Int64
+	claim, save, extend, counts atomic.Pointer[abi.Error]
+	failures                    atomic.Int64
+}
+
+func (s *faultyStore) Counts(ctx context.Context) (manager.Counts, error) {
+	if err := s.fails(&s.counts); err != nil {
+		return manager.Counts{}, err
+	}
+	return s.Store.Counts(ctx)
 }
 
 func (s *faultyStore) fails(with *atomic.Pointer[abi.Error]) error {
@@ -105,7 +112,11 @@ func TestCancelFromElsewhere(t *testing.T) {
 		if err := other.Cancel(t.Context(), task.ID); err != nil {
 			t.Fatal(err)
 		}
+		result(t, other, task.ID, manager.StatusCancelled) // and its end is noticed here too
 		got := result(t, worker, task.ID, manager.StatusCancelled)
+		if err := other.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
 		if got.Cause != manager.CauseUser || got.Error.Code != abi.CodeCancelled {
 			t.Errorf("%+v", got)
 		}
@@ -169,6 +180,22 @@ func TestStoreThatFailsForLong(t *testing.T) {
 		b.letGo <- struct{}{}
 		if got := result(t, m, task.ID, manager.StatusCompleted); got.Attempt != 2 || abi.CodeOf(got.Attempts[0].Err()) != abi.CodeLeaseLost {
 			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestStopAsksAgainWhenTheStoreFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &faultyStore{Store: manager.NewMemoryStore()}
+		m := start(t, echo, manager.Config{Store: store})
+		result(t, m, submit(t, m, manager.ProcessorTask("x", "p")).ID, manager.StatusCompleted)
+		store.counts.Store(&abi.Error{Code: abi.CodeUnavailable, Message: "disk full"})
+		time.AfterFunc(time.Second, func() { store.counts.Store(nil) })
+		if _, err := m.Stats(t.Context()); abi.CodeOf(err) != abi.CodeUnavailable {
+			t.Error(err)
+		}
+		if err := m.Stop(t.Context()); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -157,7 +156,7 @@ func (m *Manager) newTask(spec Spec) (Task, error) {
 		return t, abi.Errorf(abi.CodeInternal, "no random numbers for an id: %w", err)
 	}
 	return Task{
-		ID: id.String(), Spec: spec, Status: StatusPending, CreatedAt: time.Now(),
+		ID: id.String(), Spec: spec, Status: StatusPending, CreatedAt: now(),
 		TotalSteps: max(1, len(spec.Steps)), InputBytes: len(spec.Input),
 	}, nil
 }
@@ -184,7 +183,7 @@ func (m *Manager) submitted(t Task, err error) (Task, error) {
 	if m.listens() {
 		refused := t.header()
 		refused.ID, refused.Status = "", ""
-		m.tell(Event{Kind: EventReject, Time: time.Now(), Task: refused, Error: err})
+		m.tell(Event{Kind: EventReject, Time: now(), Task: refused, Error: err})
 	}
 	return Task{}, err
 }
@@ -217,8 +216,8 @@ func (m *Manager) List(ctx context.Context, f Filter) (Page, error) {
 			continue
 		}
 		if r := m.shard(t.ID).run(t.ID); r != nil {
-			if now, ok := r.snapshot(); ok {
-				t.copyProgress(&now)
+			if live, ok := r.snapshot(); ok {
+				t.copyProgress(&live)
 			}
 		}
 	}

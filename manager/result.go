@@ -2,9 +2,13 @@ package manager
 
 import (
 	"context"
+	"time"
 
 	"github.com/taskhost/taskhost/abi"
 )
+
+// resultPoll is how often Result looks into the store by itself.
+const resultPoll = time.Second
 
 // waiter is what the Results of one task wait for.
 type waiter struct {
@@ -17,7 +21,7 @@ type waiter struct {
 // failed or was cancelled: an *abi.Error with task, step, plugin and function; the Task beside it has Partial and the attempts.
 // When ctx ends first, the error wraps ctx's, the Task is the one last seen, and the task goes on. When the manager stops first and
 // leaves the task for later (see Config.KeepOnStop), the error is CodeClosed. For a task that ran here, Config.OnEvent has been told
-// of the end before Result returns.
+// of the end before Result returns. The end of a task that another manager on the same store runs is noticed within a second.
 func (m *Manager) Result(ctx context.Context, id string) (Task, error) {
 	s := m.shard(id)
 	w := s.await(id) // before the look into the store, so that no end is missed
@@ -30,16 +34,24 @@ func (m *Manager) Result(ctx context.Context, id string) (Task, error) {
 		}
 		return t, or(err, t.Err())
 	}
-	select {
-	case <-w.done:
-		return w.task, w.task.Err()
-	case <-ctx.Done():
-		err = &abi.Error{Code: abi.CodeOf(ctx.Err()), Task: id, Message: "no longer waiting for the result: " + ctx.Err().Error(), Err: ctx.Err()}
-	case <-m.quit:
-		if t, err := m.store.Get(ctx, id); err != nil || t.Status.Final() {
-			return t, or(err, t.Err())
+	poll := time.NewTicker(resultPoll)
+	defer poll.Stop()
+	for err == nil {
+		select {
+		case <-w.done:
+			return w.task, w.task.Err()
+		case <-poll.C:
+			if t, err := m.store.Get(ctx, id); err == nil && t.Status.Final() {
+				return t, t.Err()
+			}
+		case <-ctx.Done():
+			err = &abi.Error{Code: abi.CodeOf(ctx.Err()), Task: id, Message: "no longer waiting for the result: " + ctx.Err().Error(), Err: ctx.Err()}
+		case <-m.quit:
+			if t, err := m.store.Get(ctx, id); err != nil || t.Status.Final() {
+				return t, or(err, t.Err())
+			}
+			err = &abi.Error{Code: abi.CodeClosed, Task: id, Message: "the manager stopped; the task waits for its next start"}
 		}
-		err = &abi.Error{Code: abi.CodeClosed, Task: id, Message: "the manager stopped; the task waits for its next start"}
 	}
 	if now, e := m.Get(context.WithoutCancel(ctx), id); e == nil {
 		t = now

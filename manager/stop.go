@@ -15,9 +15,7 @@ import (
 // A manager that was never started cancels what waits. A second Stop waits for the same end.
 func (m *Manager) Stop(ctx context.Context) error {
 	m.close()
-	select {
-	case <-m.workersDone:
-	case <-ctx.Done():
+	if !m.waitDrained(ctx) {
 		m.cutShort()
 		grace := time.NewTimer(m.cfg.StopGrace)
 		defer grace.Stop()
@@ -37,6 +35,26 @@ func (m *Manager) Stop(ctx context.Context) error {
 		what = "put back"
 	}
 	return &abi.Error{Code: abi.CodeOf(ctx.Err()), Message: fmt.Sprintf("stopped before the queue was empty: %d tasks were %s", n, what), Err: ctx.Err()}
+}
+
+// drainPoll is how often Stop looks by itself whether the queue is empty: the store may have failed when it was asked, or other
+// managers may work it off too.
+const drainPoll = 250 * time.Millisecond
+
+// waitDrained waits for the workers to leave; false: ctx ended before.
+func (m *Manager) waitDrained(ctx context.Context) bool {
+	poll := time.NewTicker(drainPoll)
+	defer poll.Stop()
+	for {
+		select {
+		case <-m.workersDone:
+			return true
+		case <-ctx.Done():
+			return false
+		case <-poll.C:
+			m.checkDrained()
+		}
+	}
 }
 
 // close refuses new tasks and lets the workers leave when the queue is empty.
@@ -67,6 +85,9 @@ func (m *Manager) close() {
 
 // checkDrained lets the workers leave if nothing is left to do. It is called whenever that may be so.
 func (m *Manager) checkDrained() {
+	if m.claiming.Err() != nil {
+		return
+	}
 	counts, err := m.store.Counts(m.base)
 	if err != nil {
 		m.emitError(Task{}, err)
@@ -125,6 +146,9 @@ func (m *Manager) cancelPending() {
 // rest ends what is left when the workers have gone.
 func (m *Manager) rest() {
 	m.closeOnce.Do(func() {
+		if m.hardStopped() {
+			m.cancelPending() // what failed meanwhile and would be tried again
+		}
 		close(m.quit)
 		m.background.Wait()
 		m.subs.closeAll()

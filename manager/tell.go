@@ -2,20 +2,23 @@ package manager
 
 import "time"
 
+// now is the time as tasks and events have it: UTC.
+func now() time.Time { return time.Now().UTC() }
+
 // listens reports whether anybody hears of events.
 func (m *Manager) listens() bool { return m.cfg.OnEvent != nil || m.subs.open.Load() > 0 }
 
 // emit tells of a change.
 func (m *Manager) emit(kind EventKind, t *Task) {
 	if m.listens() {
-		m.tell(Event{Kind: kind, Time: time.Now(), Task: *t})
+		m.tell(Event{Kind: kind, Time: now(), Task: *t})
 	}
 }
 
 // emitError tells that the store failed.
 func (m *Manager) emitError(t Task, err error) {
 	if m.listens() {
-		m.tell(Event{Kind: EventError, Time: time.Now(), Task: t, Error: err})
+		m.tell(Event{Kind: EventError, Time: now(), Task: t, Error: err})
 	}
 }
 
@@ -58,6 +61,6 @@ func (m *Manager) tellUntold(t *Task) {
 	defer s.untoldMu.Unlock()
 	if kind, ok := s.untold[t.ID]; ok {
 		delete(s.untold, t.ID)
-		m.tell(Event{Kind: kind, Time: time.Now(), Task: *t})
+		m.tell(Event{Kind: kind, Time: now(), Task: *t})
 	}
 }

@@ -63,7 +63,7 @@ func (m *Manager) begin(r *run) bool {
 	defer r.write.Unlock()
 	m.shard(id).setRun(id, r)
 	before := r.task
-	t, err := m.saveTold(r, m.firstMove(r, time.Now()))
+	t, err := m.saveTold(r, m.firstMove(r, now()))
 	if before.Status == StatusPending && err == nil {
 		m.room.freed()
 	}
@@ -140,7 +140,7 @@ func (m *Manager) end(r *run) {
 
 // lastMove says what became of an attempt; keep is false if the task is another worker's now.
 func (m *Manager) lastMove(r *run) (c change, keep bool) {
-	c = change{move: moveSucceed, now: time.Now(), ended: r.ended}
+	c = change{move: moveSucceed, now: now(), ended: r.ended}
 	if r.err == nil {
 		return c, true
 	}
@@ -211,14 +211,14 @@ func (m *Manager) save(r *run, c change) (Task, error) {
 		if abi.CodeOf(err) != abi.CodeConflict {
 			return t, err
 		}
-		now, err := m.store.Get(m.base, t.ID)
+		stored, err := m.store.Get(m.base, t.ID)
 		if err != nil {
 			return t, err
 		}
-		if now.Status.Final() {
-			return now, stopError(t.ID, CauseLeaseLost)
+		if stored.Status.Final() {
+			return stored, stopError(t.ID, CauseLeaseLost)
 		}
-		r.adopt(&now)
+		r.adopt(&stored)
 	}
 }
 
