@@ -41,7 +41,7 @@ guests   := $(patsubst testdata/guests/%.c,$(GUESTS)/%.wasm,$(wildcard testdata/
 	$(patsubst testdata/guests/%.wat,$(GUESTS)/%.wasm,$(wildcard testdata/guests/*.wat))
 broken   := $(patsubst testdata/guests/broken/%.wat,$(BROKEN)/%.wasm,$(wildcard testdata/guests/broken/*.wat)) \
 	$(BROKEN)/not-wasm.wasm $(BROKEN)/truncated.wasm
-testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat extism-go filter-c filter-go files-c,$(TESTS)/$(n).wasm) \
+testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat sdk-go extism-go filter-c filter-go files-c,$(TESTS)/$(n).wasm) \
 	$(guests) $(broken)
 
 .PHONY: plugins plugins-shipped plugins-testdata toolchains test-plugins
@@ -87,6 +87,10 @@ $(SHIPPED)/%.json: | $(SHIPPED)
 
 $(TESTS)/upper-go.wasm: $(wildcard testdata/upper-go/*.go) $(SDK_GO) | $(TESTS)
 	$(GO_PLUGIN) -o $(new) ./testdata/upper-go
+	@$(publish)
+
+$(TESTS)/sdk-go.wasm: $(wildcard testdata/sdk-go/*.go) $(SDK_GO) | $(TESTS)
+	$(GO_PLUGIN) -o $(new) ./testdata/sdk-go
 	@$(publish)
 
 $(TESTS)/upper-c.wasm: testdata/upper-c/upper.c | $(TESTS) $(TOOLS)

@@ -52,7 +52,7 @@ func TestWrongArgumentsAreInvalidInputThatNamesThem(t *testing.T) {
 		{status, `[1]`, `not a JSON object`},
 		{status, `{"verbose":true} more`, `something follows`},
 		{count, `{"steps":-1}`, `argument steps: -1 is not between 0 and 1000000`},
-		{count, `{"ms":60001}`, `argument ms`},
+		{count, `{"delay_ms":60001}`, `argument delay_ms`},
 		{count, `{"work":2000000000}`, `argument work`},
 		{summarize, `{}`, `argument text is missing`},
 		{summarize, `{"text":"A.","sentences":51}`, `argument sentences`},
@@ -72,7 +72,7 @@ func TestCountReportsEachStep(t *testing.T) {
 	if len(r.Progress) != 5 || r.Progress[4].Fraction != 1 || r.Progress[2].Message != "counted to 2" {
 		t.Errorf("progress %+v", r.Progress)
 	}
-	_, again := call(t, sdktest.Call{}, `{"steps":4,"work":1000,"ms":1}`, count)
+	_, again := call(t, sdktest.Call{}, `{"steps":4,"work":1000,"delay_ms":1}`, count)
 	if reply["counted"] != 4.0 || reply["checksum"] != again["checksum"] {
 		t.Errorf("%v, then %v", reply, again)
 	}
@@ -80,7 +80,7 @@ func TestCountReportsEachStep(t *testing.T) {
 
 func TestCountStopsWhenCancelled(t *testing.T) {
 	asked := 0
-	r, _ := call(t, sdktest.Call{Cancelled: func() bool { asked++; return asked > 3 }}, `{"steps":1000000,"ms":0}`, count)
+	r, _ := call(t, sdktest.Call{Cancelled: func() bool { asked++; return asked > 3 }}, `{"steps":1000000,"delay_ms":0}`, count)
 	if r.Code != 1 || r.Error != "cancelled after 3 of 1000000 steps" {
 		t.Errorf("code %d, %q", r.Code, r.Error)
 	}

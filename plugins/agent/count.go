@@ -8,9 +8,9 @@ import (
 )
 
 type countArgs struct {
-	Steps int  `json:"steps"` // 1 to maxSteps, default 10
-	MS    *int `json:"ms"`    // milliseconds to wait in each step, 0 to maxMS; default 100, or 0 when there is work
-	Work  int  `json:"work"`  // rounds of computing in each step, 0 to maxWork, default 0
+	Steps   int  `json:"steps"`    // 1 to maxSteps, default 10
+	DelayMS *int `json:"delay_ms"` // milliseconds to wait in each step, 0 to maxDelay; default 100, or 0 when there is work
+	Work    int  `json:"work"`     // rounds of computing in each step, 0 to maxWork, default 0
 }
 
 type countReply struct {
@@ -21,7 +21,7 @@ type countReply struct {
 
 const (
 	maxSteps = 1_000_000
-	maxMS    = 60_000
+	maxDelay = 60_000
 	maxWork  = 1_000_000_000
 )
 
@@ -30,17 +30,17 @@ func countSteps(args countArgs) (reply countReply, err error) {
 	if args.Steps == 0 {
 		args.Steps = 10
 	}
-	ms := 0
+	delay := 0
 	switch {
-	case args.MS != nil:
-		ms = *args.MS
+	case args.DelayMS != nil:
+		delay = *args.DelayMS
 	case args.Work == 0:
-		ms = 100
+		delay = 100
 	}
 	for _, a := range []struct {
 		name        string
 		value, most int
-	}{{"steps", args.Steps, maxSteps}, {"ms", ms, maxMS}, {"work", args.Work, maxWork}} {
+	}{{"steps", args.Steps, maxSteps}, {"delay_ms", delay, maxDelay}, {"work", args.Work, maxWork}} {
 		if a.value < 0 || a.value > a.most {
 			return reply, taskhost.InvalidInputf("argument %s: %d is not between 0 and %d", a.name, a.value, a.most)
 		}
@@ -50,7 +50,7 @@ func countSteps(args countArgs) (reply countReply, err error) {
 	taskhost.Progress(0, args.Steps, "")
 	for i := range args.Steps {
 		sum = compute(sum, args.Work)
-		if !wait(time.Duration(ms)*time.Millisecond) || taskhost.Cancelled() {
+		if !wait(time.Duration(delay)*time.Millisecond) || taskhost.Cancelled() {
 			return reply, fmt.Errorf("%w after %d of %d steps", taskhost.ErrCancelled, i, args.Steps)
 		}
 		taskhost.Progress(i+1, args.Steps, fmt.Sprintf("counted to %d", i+1))

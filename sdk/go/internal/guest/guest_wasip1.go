@@ -60,23 +60,22 @@ func rejected(message, name, labels uint64) string {
 func Config(key string) ([]byte, bool) {
 	k := storeString(key)
 	v := configGet(k)
+	value := take(v)
 	release(k)
-	return take(v), v != 0
+	return value, v != 0
 }
 
 // Var returns a var.
 func Var(key string) ([]byte, bool) {
 	k := storeString(key)
-	v := varGet(k)
-	release(k)
+	v := varGet(k) // frees the key, so that the value may stand in its place
 	return take(v), v != 0
 }
 
 // SetVar sets a var, or removes it when the value is empty.
 func SetVar(key string, value []byte) {
 	k := storeString(key)
-	varSet(k, store(unsafe.SliceData(value), len(value)))
-	release(k)
+	varSet(k, store(unsafe.SliceData(value), len(value))) // frees both
 }
 
 // LogLevel is the lowest level that the host takes.
