@@ -378,12 +378,13 @@ func trapName(msg string) string {
 	return clip(line, 500)
 }
 
-// clip is the beginning of s in at most n bytes, on one of its character borders, as valid UTF-8.
+// clip is s as valid UTF-8, or its beginning and an ellipsis; it has at most n bytes, n being at least 3.
 func clip(s string, n int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= n {
 		return s
 	}
+	n -= len("…")
 	for n > 0 && s[n]&0xc0 == 0x80 {
 		n--
 	}
