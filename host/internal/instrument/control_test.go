@@ -14,6 +14,8 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 )
 
+const features = api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall
+
 // guest is an instance of a module with its control.
 type guest struct {
 	t   testing.TB
@@ -37,8 +39,7 @@ func instantiate(t testing.TB, bin []byte, cfg instrument.Config) *guest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
-		WithCoreFeatures(api.CoreFeaturesV2|experimental.CoreFeaturesTailCall))
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(features))
 	t.Cleanup(func() { r.Close(ctx) })
 	mod, err := r.InstantiateWithConfig(ctx, res.Wasm, wazero.NewModuleConfig())
 	if err != nil {

@@ -57,6 +57,10 @@ type Config struct {
 	// StackBytes bounds the native stack of a call. Default 8 MiB.
 	StackBytes int64
 
+	// TableElements bounds the tables of an instance, which live in the host's own memory: the module's tables
+	// together may begin with so many elements, and a single one may grow to so many. Default 2**20.
+	TableElements int64
+
 	// The parts to leave out; for measuring.
 	WithoutTicks         bool
 	WithoutStack         bool
@@ -66,8 +70,9 @@ type Config struct {
 
 // The defaults of [Config].
 const (
-	DefaultSlice      = 1 << 18
-	DefaultStackBytes = 8 << 20
+	DefaultSlice         = 1 << 18
+	DefaultStackBytes    = 8 << 20
+	DefaultTableElements = 1 << 20
 )
 
 func (c Config) withDefaults() Config {
@@ -76,6 +81,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.StackBytes == 0 {
 		c.StackBytes = DefaultStackBytes
+	}
+	if c.TableElements == 0 {
+		c.TableElements = DefaultTableElements
 	}
 	return c
 }
@@ -86,6 +94,9 @@ func (c Config) validate() error {
 	}
 	if c.StackBytes < 4096 || c.StackBytes > 1<<32 {
 		return fmt.Errorf("instrument: stack of %d bytes: must be within 4096 and 2**32", c.StackBytes)
+	}
+	if c.TableElements < 1 || c.TableElements > 1<<27 {
+		return fmt.Errorf("instrument: tables of %d elements: must be within 1 and 2**27", c.TableElements)
 	}
 	return nil
 }

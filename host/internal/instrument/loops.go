@@ -45,8 +45,7 @@ func (e *emitter) loop(k int) int {
 		return k
 	}
 	if !e.leaf.active && !e.f.hasTry && e.hot[n.match] == e.hot[k] {
-		e.openLeaf(k)
-		f.leaf = true
+		f.leaf = e.openLeaf(k)
 	}
 	f.slow = true
 	e.open(wasm.OpBlock, t)
@@ -130,10 +129,8 @@ func (e *emitter) endBlock() {
 }
 
 // openLeaf begins a leaf nest at the loop at position k: a block for what follows it, and one for each place that
-// branches from inside it go to.
-func (e *emitter) openLeaf(k int) {
-	e.local(&e.counter, wasm.I64)
-	e.out.global(wasm.OpGlobalGet, e.w.gTicks).local(wasm.OpLocalSet, e.counter-1)
+// branches from inside it go to. It reports false, and writes nothing, when a branch out carries many values.
+func (e *emitter) openLeaf(k int) bool {
 	e.leaf.base = len(e.frames)
 	e.leaf.exits = e.leaf.exits[:0]
 	e.leaf.serial++
@@ -162,6 +159,13 @@ func (e *emitter) openLeaf(k int) {
 			e.leaf.addExit(0)
 		}
 	}
+	for _, x := range e.leaf.exits {
+		if len(e.labelValues(x.frame)) > maxCarried {
+			return false
+		}
+	}
+	e.local(&e.counter, wasm.I64)
+	e.out.global(wasm.OpGlobalGet, e.w.gTicks).local(wasm.OpLocalSet, e.counter-1)
 	if len(e.leaf.exits) > 0 {
 		e.open(wasm.OpBlock, e.f.blocks[e.f.nodes[k].side])
 		for i := range e.leaf.exits {
@@ -171,7 +175,11 @@ func (e *emitter) openLeaf(k int) {
 		}
 	}
 	e.leaf.active = true
+	return true
 }
+
+// maxCarried is the largest number of values that branches out of a leaf nest carry.
+const maxCarried = 8
 
 func (e *emitter) closeLeaf() {
 	if len(e.leaf.exits) > 0 {
@@ -199,20 +207,27 @@ func (e *emitter) blockTypes(t wasm.BlockType) (params, results []wasm.ValType) 
 	return nil, nil
 }
 
-// labelType is the type of a block whose results are what a branch to the frame carries.
-func (e *emitter) labelType(frame int) wasm.BlockType {
+// labelValues are what a branch to the frame carries.
+func (e *emitter) labelValues(frame int) []wasm.ValType {
 	f := &e.frames[frame]
 	params, results := e.blockTypes(f.block)
-	if frame == 0 {
-		results = e.typ.Results
-	} else if f.loop {
-		results = params
+	switch {
+	case frame == 0:
+		return e.typ.Results
+	case f.loop:
+		return params
 	}
-	switch len(results) {
+	return results
+}
+
+// labelType is the type of a block whose results are what a branch to the frame carries.
+func (e *emitter) labelType(frame int) wasm.BlockType {
+	values := e.labelValues(frame)
+	switch len(values) {
 	case 0:
 		return wasm.BlockType{}
 	case 1:
-		return wasm.BlockType{Form: wasm.BlockValue, Value: results[0]}
+		return wasm.BlockType{Form: wasm.BlockValue, Value: values[0]}
 	}
-	return wasm.BlockType{Form: wasm.BlockIndex, Index: e.w.signature(nil, results)}
+	return wasm.BlockType{Form: wasm.BlockIndex, Index: e.w.signature(nil, values)}
 }

@@ -45,6 +45,9 @@ func (w *rewriter) rewrite() (*Result, error) {
 	m.Globals = append([]wasm.Global(nil), m.Globals...)
 	m.Exports = append([]wasm.Export(nil), m.Exports...)
 	m.Tables = append([]wasm.Table(nil), m.Tables...)
+	if err := w.limitTables(); err != nil {
+		return nil, err
+	}
 	w.addGlobals()
 	w.addTable()
 	m.Codes = make([]wasm.Code, len(w.in.Codes), len(w.in.Codes)+8)
@@ -98,6 +101,25 @@ func (w *rewriter) addGlobals() {
 	if w.virtual {
 		w.gHidden = w.addGlobal(ExportHidden, wasm.I32, 0)
 	}
+}
+
+// limitTables lowers the maxima of the module's tables. A table that cannot grow further is something every guest has
+// to expect.
+func (w *rewriter) limitTables() error {
+	limit, sum := w.cfg.TableElements, int64(0)
+	for i := range w.out.Tables {
+		l := &w.out.Tables[i].Limits
+		if sum += int64(l.Min); sum > limit {
+			return fmt.Errorf("instrument: the tables have %d elements or more, %d are allowed", sum, limit)
+		}
+		if l.HasMax && l.Max < l.Min {
+			continue // for the engine to refuse
+		}
+		if !l.HasMax || int64(l.Max) > limit {
+			l.HasMax, l.Max = true, uint32(limit)
+		}
+	}
+	return nil
 }
 
 // addTable adds a table of no use to the guest to a module without a memory: to grow either by nothing is the way to

@@ -1,6 +1,9 @@
 package wasm
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // ValType is a value type as it stands in the binary. Code is the first byte; Heap is the heap type of the two-part
 // forms (ref null ht) and (ref ht), and zero otherwise. Two equal ValTypes are encoded equally.
@@ -103,14 +106,11 @@ func (t FuncType) String() string {
 }
 
 func typeList(ts []ValType) string {
-	s := "("
+	names := make([]string, len(ts))
 	for i, t := range ts {
-		if i > 0 {
-			s += ", "
-		}
-		s += t.String()
+		names[i] = t.String()
 	}
-	return s + ")"
+	return "(" + strings.Join(names, ", ") + ")"
 }
 
 // Limits bound the size of a memory, in pages of 64 KiB, or of a table, in elements.
