@@ -106,10 +106,10 @@ func (s *memoryStore) Counts(ctx context.Context) (Counts, error) {
 }
 
 func (s *memoryStore) Claim(ctx context.Context, ttl time.Duration) (Task, Lease, error) {
+	if err := ctx.Err(); err != nil {
+		return Task{}, Lease{}, err
+	}
 	for {
-		if err := ctx.Err(); err != nil {
-			return Task{}, Lease{}, err
-		}
 		s.mu.Lock()
 		if r := s.claim(ttl); r != nil {
 			t, l := r.task, Lease{ID: r.task.ID, Token: r.token, Expires: r.expires}
@@ -124,7 +124,10 @@ func (s *memoryStore) Claim(ctx context.Context, ttl time.Duration) (Task, Lease
 		select {
 		case <-wake:
 		case <-ctx.Done():
+		}
+		if err := ctx.Err(); err != nil {
 			s.leave(wake)
+			return Task{}, Lease{}, err
 		}
 	}
 }

@@ -25,15 +25,15 @@ const LabelAgentID = "agent_id"
 
 // Bounds on a spec. Beyond them Submit refuses it with CodeInvalid.
 const (
-	MaxSteps           = 64       // steps of one task
-	MaxName            = 100      // bytes of a task's name
-	MaxLabels          = 16       // labels of one task
-	MaxLabelName       = 64       // bytes of a label's name
-	MaxLabelValue      = 128      // bytes of a label's value
-	MaxStepConfig      = 64       // config entries of one step
-	MaxStepConfigBytes = 64 << 10 // bytes of names and values of one step's config
-	MaxAttempts        = 100      // attempts that a retry policy may ask for
-	MaxTimeout         = 30 * 24 * time.Hour
+	MaxSteps           = 64                  // steps of one task
+	MaxName            = 100                 // bytes of a task's name
+	MaxLabels          = 16                  // labels of one task
+	MaxLabelName       = 64                  // bytes of a label's name
+	MaxLabelValue      = 128                 // bytes of a label's value
+	MaxStepConfig      = 64                  // config entries of one step
+	MaxStepConfigBytes = 64 << 10            // bytes of names and values of one step's config
+	MaxAttempts        = 100                 // attempts that a retry policy may ask for
+	MaxTimeout         = 30 * 24 * time.Hour // of a task, a step, a wait for another attempt
 )
 
 // Func is a task written in Go. It should return soon after ctx is done; context.Cause(ctx) tells why (an *abi.Error with

@@ -121,3 +121,25 @@ func TestTransitionKeepsPartialWithinBounds(t *testing.T) {
 		}
 	}
 }
+
+func TestDurationAndCounts(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	if d := (Task{}).Duration(); d != 0 {
+		t.Error(d)
+	}
+	if d := (Task{StartedAt: at, FinishedAt: at.Add(time.Second)}).Duration(); d != time.Second {
+		t.Error(d)
+	}
+	if d := (Task{StartedAt: time.Now().Add(-time.Hour)}).Duration(); d < time.Hour {
+		t.Error(d)
+	}
+	c := Counts{Pending: 1, Running: 2, Completed: 3, Failed: 4, Cancelled: 5}
+	for i, s := range Statuses() {
+		if c.Of(s) != i+1 {
+			t.Errorf("%d %s tasks", c.Of(s), s)
+		}
+	}
+	if c.Of("done") != 0 {
+		t.Error(c.Of("done"))
+	}
+}

@@ -61,6 +61,33 @@ func claimContext(t *testing.T, s manager.Store) {
 	claim(t, s, ttl)
 }
 
+func claimGivesUp(t *testing.T, s manager.Store) {
+	for n := range 100 {
+		ctx, cancel := context.WithCancel(t.Context())
+		got := make(chan bool, 2)
+		for _, ctx := range []context.Context{ctx, t.Context()} {
+			go func() {
+				ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+				defer cancel()
+				_, _, err := s.Claim(ctx, ttl)
+				got <- err == nil
+			}()
+		}
+		go cancel()
+		create(t, s, newTask(2*n))
+		if a := <-got; !a { // the one that gave up; the other must get it
+			if !<-got {
+				t.Fatal("the task was lost")
+			}
+			continue
+		}
+		create(t, s, newTask(2*n+1)) // the first claim has a task: the second one's turn, unless it gave up
+		if !<-got {
+			claim(t, s, ttl)
+		}
+	}
+}
+
 func claimDelay(t *testing.T, s manager.Store) {
 	late := newTask(1)
 	late.RunAt = time.Now().Add(80 * time.Millisecond)

@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) manager.Store) {
 		{"claim gives tasks in order, each to one", claimOrder},
 		{"claim waits for a task", claimWaits},
 		{"claim ends with its context", claimContext},
+		{"a claim that gives up leaves the task to others", claimGivesUp},
 		{"claim honours a delay", claimDelay},
 		{"a task goes to one of many claims", claimHammer},
 		{"save needs the current revision", saveRevision},
