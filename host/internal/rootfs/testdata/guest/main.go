@@ -1,4 +1,5 @@
-// Command guest does one thing to files and prints what came of it. It is compiled to WASI for the tests of package rootfs.
+// Command guest does things to files, one for each group of arguments between "--", and prints what came of them.
+// It is compiled to WASI for the tests of package rootfs.
 package main
 
 import (
@@ -10,12 +11,14 @@ import (
 )
 
 func main() {
-	out, err := run(os.Args[1], os.Args[2:])
-	if err != nil {
-		fmt.Println("error:", err)
-		os.Exit(1)
+	for _, call := range strings.Split(strings.Join(os.Args[1:], "\n"), "\n--\n") {
+		args := strings.Split(call, "\n")
+		out, err := run(args[0], args[1:])
+		if err != nil {
+			out = fmt.Sprintln("error:", err)
+		}
+		fmt.Print(out, "\x1e") // ends the answer
 	}
-	fmt.Print(out)
 }
 
 func run(op string, args []string) (string, error) {
