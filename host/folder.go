@@ -118,11 +118,12 @@ func (f *folder) loadPlugin(ctx context.Context, name string, e *entry) {
 		return
 	}
 	defer f.host.calls.Done()
-	e.loaded = e.stamp
 	began := time.Now()
+	// The files are described before they are read: what changes while they are read differs from this at the next look.
+	before := describe(pluginFiles(f.dir, name))
 	src, err := readSource(f.dir, name, f.host.cfg.Limits.Module)
 	e.extra = f.manifestFiles(src)
-	e.loaded = f.stamp(name, e)
+	e.loaded = before + describe(e.extra)
 	e.stamp = e.loaded
 	var r *resolved
 	if err == nil {
@@ -206,10 +207,15 @@ func (f *folder) report(file, name string, count int) {
 	f.host.cfg.Logger.LogAttrs(context.Background(), slog.LevelWarn, "file is not a plugin", slog.String("file", file), slog.Any("error", err))
 }
 
-// stamp describes the files of a plugin so that every change shows: which there are, and of each the inode, the size and the times.
+// stamp describes the files of a plugin so that every change shows.
 func (f *folder) stamp(name string, e *entry) string {
+	return describe(pluginFiles(f.dir, name)) + describe(e.extra)
+}
+
+// describe tells which of the files there are, and of each the inode, the size and the times.
+func describe(files []string) string {
 	var b strings.Builder
-	for _, file := range append(pluginFiles(f.dir, name), e.extra...) {
+	for _, file := range files {
 		st, err := os.Stat(file)
 		if err != nil {
 			fmt.Fprintf(&b, "%s: %v\n", file, missing(err))

@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,9 @@ import (
 
 // maxManifest bounds a manifest file, modules in base64 apart, in bytes.
 const maxManifest = 1 << 20
+
+// manifestLimit bounds a manifest file when its modules may have that many bytes together.
+func manifestLimit(modules int64) int64 { return maxManifest + modules/3*4 + 4 }
 
 // ParseManifest decodes and checks a manifest. Unknown keys and bad values are errors of CodeInvalid that name the file and the key.
 // The file's name serves the messages alone.
@@ -32,6 +36,13 @@ func ParseManifest(file string, data []byte) (*abi.Manifest, error) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, bad("there is something after the manifest's closing brace")
 	}
+	size := len(data)
+	for _, w := range m.Wasm {
+		size -= base64.StdEncoding.EncodedLen(len(w.Data))
+	}
+	if size > maxManifest {
+		return nil, bad("the manifest has more than %d bytes besides its modules", maxManifest)
+	}
 	if key, problem := checkManifest(&m); key != "" {
 		return nil, bad("%s: %s", key, problem)
 	}
@@ -44,6 +55,7 @@ var unknownField = regexp.MustCompile(`unknown field "(.*)"`)
 func jsonProblem(err error) string {
 	var syntax *json.SyntaxError
 	var typ *json.UnmarshalTypeError
+	var b64 base64.CorruptInputError
 	switch match := unknownField.FindStringSubmatch(err.Error()); {
 	case match != nil:
 		if match[1] == "url" {
@@ -52,6 +64,8 @@ func jsonProblem(err error) string {
 		return fmt.Sprintf("unknown key %q", match[1])
 	case errors.As(err, &typ):
 		return fmt.Sprintf("%s: a %s cannot be a JSON %s", typ.Field, typ.Type, typ.Value)
+	case errors.As(err, &b64):
+		return fmt.Sprintf("wasm: data is not base64: %v", err)
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("not valid JSON at byte %d: %v", syntax.Offset, err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -164,6 +178,9 @@ func manifestLimits(host abi.Limits, m *abi.Manifest) abi.Limits {
 		}
 		if mem.MaxHTTPResponseBytes != nil {
 			l.HTTPResponse = *mem.MaxHTTPResponseBytes
+			if l.HTTPResponse == 0 {
+				l.HTTPResponse = -1 // no body at all
+			}
 		}
 		if mem.MaxVarBytes != nil {
 			l.Vars = *mem.MaxVarBytes

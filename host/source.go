@@ -58,14 +58,18 @@ func (r *resolved) size() (n int64) {
 func readSource(dir, name string, limit int64) (Source, error) {
 	src := Source{Base: dir}
 	file := filepath.Join(dir, name+".json")
-	data, err := readFile(file, maxManifest)
+	data, err := readFile(file, manifestLimit(limit))
 	switch {
 	case err == nil:
+		src.Path = file
 		if src.Manifest, err = ParseManifest(filepath.Base(file), data); err != nil {
 			return src, err
 		}
-		src.Path = file
 	case !errors.Is(err, fs.ErrNotExist):
+		src.Path = file
+		if abi.CodeOf(err) == abi.CodeModuleLimit {
+			err = abi.Errorf(abi.CodeRefused, "%s.json: the manifest is too large: put its modules into files", name)
+		}
 		return src, err
 	}
 	if src.Manifest != nil && len(src.Manifest.Wasm) > 0 {
@@ -117,7 +121,7 @@ func (r *resolved) readModules(limit int64) error {
 			}
 			var err error
 			if m.wasm, err = readFile(file, limit); err != nil {
-				return fmt.Errorf("manifest: wasm[%d]: %w", i, err)
+				return abi.Errorf(abi.CodeOf(err), "manifest: wasm[%d]: %w", i, err)
 			}
 			r.files = append(r.files, file)
 		} else if int64(len(w.Data)) > limit {
@@ -159,23 +163,26 @@ func (r *resolved) makeDigest() abi.Digest {
 func readFile(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, abi.Errorf(abi.CodeRefused, "%w", err)
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, abi.Errorf(abi.CodeRefused, "%w", err)
 	case !st.Mode().IsRegular():
 		return nil, abi.Errorf(abi.CodeRefused, "%s is not a regular file", path)
 	case st.Size() > limit:
 		return nil, moduleTooLarge(path, st.Size(), limit)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = moduleTooLarge(path, int64(len(data)), limit)
+	switch {
+	case err != nil:
+		return nil, abi.Errorf(abi.CodeRefused, "%w", err)
+	case int64(len(data)) > limit:
+		return nil, moduleTooLarge(path, int64(len(data)), limit)
 	}
-	return data, err
+	return data, nil
 }
 
 func moduleTooLarge(path string, size, limit int64) error {
