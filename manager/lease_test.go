@@ -199,3 +199,40 @@ func TestStopAsksAgainWhenTheStoreFailed(t *testing.T) {
 		}
 	})
 }
+
+// TestTwoManagersShareAStore has two managers work off one store: every task runs once, on one of them.
+func TestTwoManagersShareAStore(t *testing.T) {
+	store := manager.NewMemoryStore()
+	var mu sync.Mutex
+	runs := make(map[string]int)
+	count := runner(func(_ context.Context, call abi.Call, _ func(abi.Progress)) (abi.Result, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		runs[call.Task]++
+		return abi.Result{}, nil
+	})
+	a := start(t, count, manager.Config{Store: store, MaxConcurrent: 2})
+	b := start(t, count, manager.Config{Store: store, MaxConcurrent: 2})
+	var wg sync.WaitGroup
+	for _, m := range []*manager.Manager{a, b} {
+		wg.Go(func() {
+			for range 300 {
+				submit(t, m, manager.ProcessorTask("x", "p"))
+			}
+		})
+	}
+	wg.Wait()
+	for _, m := range []*manager.Manager{a, b} {
+		if err := m.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(runs) != 600 {
+		t.Errorf("%d tasks ran", len(runs))
+	}
+	for id, n := range runs {
+		if n != 1 {
+			t.Errorf("task %s ran %d times", id, n)
+		}
+	}
+}

@@ -127,7 +127,7 @@ func stopAsAsked(t Task, c change) Task {
 
 // again puts a task back in the queue.
 func again(t Task, err *abi.Error, at time.Time) Task {
-	t.Status, t.Error, t.RunAt = StatusPending, err, at
+	t.Status, t.Error, t.RunAt, t.Cause = StatusPending, err, at, ""
 	return t
 }
 

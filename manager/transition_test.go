@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -141,5 +142,47 @@ func TestDurationAndCounts(t *testing.T) {
 	}
 	if c.Of("done") != 0 {
 		t.Error(c.Of("done"))
+	}
+}
+
+// TestTransitionProperties walks at random and checks what must hold for every task after every change.
+func TestTransitionProperties(t *testing.T) {
+	causes := []Cause{CauseUser, CauseShutdown}
+	for seed := range uint64(2000) {
+		rnd := rand.New(rand.NewPCG(seed, 0))
+		now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+		task := Task{
+			ID: "x", Status: StatusPending, CreatedAt: now,
+			Spec: Spec{
+				Steps: make([]Step, 1+rnd.IntN(3)), Timeout: time.Duration(rnd.IntN(2)) * time.Minute,
+				Retry: Retry{MaxAttempts: 1 + rnd.IntN(20), Backoff: time.Second, MaxBackoff: time.Minute},
+			},
+		}
+		for range 60 {
+			now = now.Add(time.Duration(rnd.IntN(5000)) * time.Millisecond)
+			c := change{
+				move: move(rnd.IntN(int(numMoves))), now: now, jitter: rnd.Float64(), cause: causes[rnd.IntN(2)],
+				err:   &abi.Error{Code: abi.Codes()[rnd.IntN(len(abi.Codes()))]},
+				ended: ended{output: []byte("out"), partial: []byte("part"), partialStep: rnd.IntN(len(task.Spec.Steps))},
+			}
+			next, err := transition(task, c)
+			switch {
+			case err != nil && next.Status != task.Status,
+				err == nil && task.Status.Final(),
+				next.Status.Final() == next.FinishedAt.IsZero(),
+				next.Status == StatusRunning && (next.Attempt == 0 || next.StartedAt.IsZero() || next.AttemptAt.IsZero()),
+				next.Status == StatusCompleted && (next.Error != nil || next.Cause != "" || next.Progress != 1 || next.Partial != nil),
+				(next.Status == StatusFailed || next.Status == StatusCancelled) && next.Error == nil,
+				next.Status == StatusCancelled && next.Cause == "",
+				next.Status != StatusCompleted && next.Output != nil,
+				next.Status != StatusPending && !next.RunAt.IsZero(),
+				next.Status == StatusPending && next.Cause != "",
+				next.Attempt < task.Attempt && c.move != moveRelease,
+				len(next.Attempts) > MaxKeptAttempts,
+				next.Progress < 0 || next.Progress > 1 || next.CurrentStep > next.TotalSteps:
+				t.Fatalf("seed %d: %v of\n%+v\ngave %v\n%+v", seed, c.move, task, err, next)
+			}
+			task = next
+		}
 	}
 }
