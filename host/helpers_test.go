@@ -200,6 +200,13 @@ func (r *recorder) waitFor(t testing.TB, kind host.EventKind, version abi.Digest
 	}
 }
 
+// forget drops the events so far.
+func (r *recorder) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = nil
+}
+
 func (r *recorder) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -30,7 +30,8 @@ var farOffsets = []uint64{
 // TestKernelHostile calls every function of extism:host/env with offsets that lead nowhere: the documented value, or a trap that
 // names the function.
 func TestKernelHostile(t *testing.T) {
-	h := newHost(t, host.Config{Logger: slog.New(&logBook{})})
+	// One page, so that the kernel's memory is as large for each call.
+	h := newHost(t, host.Config{Logger: slog.New(&logBook{}), Limits: abi.Limits{KernelMemory: 1 << 16}})
 	swap(t, h, "kernel-hostile", "")
 	swapTo(t, h, "reused", guest(t, "kernel-hostile"), `{"taskhost": {"isolation": "reuse", "max_instances": 1}}`)
 	const (
