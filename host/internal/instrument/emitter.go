@@ -119,12 +119,16 @@ func (e *emitter) local(slot *uint32, t wasm.ValType) uint32 {
 //	  block $slow
 //	    ticks < 0 or stack below zero: br $slow
 //	    ticks -= weight
-//	    ...
+//	    block
+//	      ...
+//	    end
 //	    br $function
 //	  end
 //	  call $tick, $overflow or $enter
 //	  br $again
 //	end
+//
+// The innermost block is there for what it refuses: more values at the end of the body than the function returns.
 func (e *emitter) enter(index int) {
 	w := e.w
 	ticks := e.g.self && !w.cfg.WithoutTicks
@@ -156,12 +160,14 @@ func (e *emitter) enter(index int) {
 	if ticks {
 		e.charge(max(e.entry, 1))
 	}
+	e.open(wasm.OpBlock, e.labelType(0))
 }
 
 // leave writes what stands at the end of the function.
 func (e *emitter) leave() {
 	if e.checked {
 		w := e.w
+		e.close()
 		e.br(wasm.OpBr, 0)
 		e.close()
 		switch {
