@@ -16,7 +16,7 @@ type Config struct {
 
 	// MaxQueue bounds the pending tasks, those that wait for another attempt included. Default: 100,000.
 	MaxQueue int
-	// MaxQueueBytes bounds the inputs of the pending tasks together. Default: 256 MiB.
+	// MaxQueueBytes bounds the inputs, labels and configs of the pending tasks together. Default: 256 MiB.
 	MaxQueueBytes int64
 	// MaxInput bounds the input of one task, in bytes. Default: 16 MiB.
 	MaxInput int64
@@ -29,7 +29,7 @@ type Config struct {
 	// Finished tasks are kept until one of these bounds is passed, then the oldest go. It is checked in small pieces in the
 	// background, so there can be a few more for a moment.
 	MaxFinished      int           // number; default 100,000
-	MaxFinishedBytes int64         // bytes of inputs and outputs together; default 256 MiB
+	MaxFinishedBytes int64         // Task.Bytes together; default 256 MiB
 	MaxFinishedAge   time.Duration // time since they ended; default 24 hours
 
 	// ProgressInterval is how often the progress of one task is stored and told, at most. Default: 100 ms.

@@ -25,7 +25,7 @@ type memoryStore struct {
 	done    recordList // final, in the order in which they ended
 
 	counts       Counts
-	pendingBytes int64 // inputs of pending tasks
+	pendingBytes int64 // Spec.Bytes of pending tasks
 	doneBytes    int64 // everything that final tasks hold
 	tokens       uint64
 
@@ -61,7 +61,7 @@ func (s *memoryStore) Create(ctx context.Context, t Task, limit QueueLimit) (uin
 	}
 	r := &record{task: t, heapIndex: -1}
 	r.task.Revision = 1
-	size := int64(len(t.Spec.Input))
+	size := t.Spec.Bytes()
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,7 +72,7 @@ func (s *memoryStore) Create(ctx context.Context, t Task, limit QueueLimit) (uin
 		return 0, abi.Errorf(abi.CodeQueueFull, "the queue is full: %d tasks wait", s.counts.Pending)
 	}
 	if limit.Bytes > 0 && s.pendingBytes+size > limit.Bytes {
-		return 0, abi.Errorf(abi.CodeQueueFull, "the queue is full: the inputs of %d waiting tasks have %d bytes", s.counts.Pending, s.pendingBytes)
+		return 0, abi.Errorf(abi.CodeQueueFull, "the queue is full: %d waiting tasks hold %d bytes", s.counts.Pending, s.pendingBytes)
 	}
 	s.records[t.ID] = r
 	i := len(s.order)
@@ -269,9 +269,9 @@ func (s *memoryStore) count(r *record, by int) {
 	}
 	switch {
 	case r.task.Status == StatusPending:
-		s.pendingBytes += int64(by) * int64(len(r.task.Spec.Input))
+		s.pendingBytes += int64(by) * r.task.Spec.Bytes()
 	case r.task.Status.Final():
-		s.doneBytes += int64(by) * r.task.heldBytes()
+		s.doneBytes += int64(by) * r.task.Bytes()
 	}
 }
 

@@ -90,7 +90,7 @@ func (m *Manager) ended(t *Task) {
 	}
 	s.mu.Unlock()
 	if m.finished.Add(1) >= int64(min(sweepStep, m.cfg.MaxFinished/8+1)) ||
-		m.finishedBytes.Add(t.heldBytes()) >= m.cfg.MaxFinishedBytes/8 {
+		m.finishedBytes.Add(t.Bytes()) >= m.cfg.MaxFinishedBytes/8 {
 		select {
 		case m.sweep <- struct{}{}:
 		default:

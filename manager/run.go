@@ -185,7 +185,7 @@ func stepContext(ctx context.Context, id string, step *Step, byDefault time.Dura
 // Bounds on what a task's error keeps, in bytes.
 const (
 	maxMessage = 4 << 10
-	maxDetail  = 16 << 10
+	maxDetail  = 8 << 10
 )
 
 // failure makes the error of an attempt: a copy, with the task, and the step if it is one of several. When the time was over, that

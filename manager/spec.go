@@ -120,6 +120,20 @@ type Retry struct {
 	Codes []abi.Code
 }
 
+// Bytes is what the spec holds besides itself: input, labels and config. Stores count it for QueueLimit.Bytes.
+func (s *Spec) Bytes() int64 {
+	n := len(s.Input)
+	for k, v := range s.Labels {
+		n += len(k) + len(v)
+	}
+	for i := range s.Steps {
+		for k, v := range s.Steps[i].Config {
+			n += len(k) + len(v)
+		}
+	}
+	return int64(n)
+}
+
 // ProcessorTask is a task that sends content through steps, each "plugin" or "plugin:function".
 // A step that cannot be read is an error of Submit.
 func ProcessorTask(content string, steps ...string) Spec {

@@ -60,14 +60,14 @@ type Lease struct {
 // QueueLimit bounds the pending tasks. A zero field is no bound.
 type QueueLimit struct {
 	Tasks int
-	Bytes int64 // of their inputs
+	Bytes int64 // of their Spec.Bytes
 }
 
 // Retention says which final tasks to keep. A zero field is no bound.
 type Retention struct {
 	FinishedAfter time.Time // remove those that ended before this
 	Tasks         int       // keep at most so many
-	Bytes         int64     // keep at most so many bytes of input, output and partial output
+	Bytes         int64     // keep at most so many of Task.Bytes
 }
 
 // Counts is how many tasks there are in each status.

@@ -137,7 +137,13 @@ func (t Task) header() Task {
 	return t
 }
 
-// heldBytes is what the task keeps in memory besides itself.
-func (t *Task) heldBytes() int64 {
-	return int64(len(t.Spec.Input) + len(t.Output) + len(t.Partial))
+// Bytes is what the task holds besides itself: Spec.Bytes, outputs and errors. Stores count it for Retention.Bytes.
+func (t *Task) Bytes() int64 {
+	n := t.Spec.Bytes() + int64(len(t.Output)+len(t.Partial))
+	for i := range t.Attempts {
+		if e := t.Attempts[i].Error; e != nil {
+			n += int64(len(e.Message) + len(e.Detail))
+		}
+	}
+	return n
 }
