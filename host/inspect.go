@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+
+	"github.com/tetratelabs/wazero/api"
 
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host/internal/kernel"
 	"github.com/taskhost/taskhost/host/internal/wasm"
 )
 
@@ -34,6 +38,36 @@ var (
 		abi.FuncInvalidInput, abi.FuncRead, abi.FuncWrite,
 	}
 )
+
+// hostSignatures are the types of the functions that guests can import from the host, by module.name.
+var hostSignatures = sync.OnceValue(func() map[string]string {
+	signatures := map[string]string{}
+	k, err := wasm.Decode(kernel.Wasm)
+	if err != nil {
+		panic(err) // it is part of this package
+	}
+	for _, name := range envFunctions {
+		if e, ok := k.Export(name); ok {
+			signatures[abi.ModuleEnv+"."+name] = k.FuncType(e.Index).String()
+		}
+	}
+	user := func(name string, params, results []api.ValueType) {
+		var t wasm.FuncType
+		for _, v := range params {
+			t.Params = append(t.Params, wasm.ValType{Code: v})
+		}
+		for _, v := range results {
+			t.Results = append(t.Results, wasm.ValType{Code: v})
+		}
+		signatures[abi.ModuleUser+"."+name] = t.String()
+	}
+	for _, f := range userImports() {
+		user(f.name, f.params, f.results)
+	}
+	user(abi.FuncRead, bulkParams, nil)
+	user(abi.FuncWrite, bulkParams, nil)
+	return signatures
+})
 
 // reservedModule tells whether a manifest cannot name a module so.
 func reservedModule(name string) bool {
@@ -118,6 +152,9 @@ func (s *shape) addImports(mod *wasm.Module, modules map[string]bool) error {
 		}
 		if known != nil && (i.Kind != wasm.KindFunc || !slices.Contains(known, i.Name)) {
 			return abi.Errorf(abi.CodeRefused, "it imports %q of %s, which has no such function%s", i.Name, i.Module, didYouMean(i.Name, known))
+		}
+		if have, want := hostSignatures()[i.Module+"."+i.Name], mod.Types[i.TypeIndex].String(); known != nil && have != want {
+			return abi.Errorf(abi.CodeRefused, "it imports %q of %s with the signature %s; it has %s", i.Name, i.Module, want, have)
 		}
 		s.imports = append(s.imports, i.Module+"."+i.Name)
 	}

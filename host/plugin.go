@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -94,9 +95,19 @@ func (h *Host) load(ctx context.Context, name string, r *resolved) error {
 	began := time.Now()
 	v, err := h.newVersion(ctx, name, r, metrics)
 	if err != nil {
-		return err
+		return gaveUp(ctx, err)
 	}
 	return h.activate(v, EventLoad, time.Since(began))
+}
+
+// gaveUp is err, or why ctx ended if that is all that err says: a module whose compilation was broken off is not one that is refused.
+func gaveUp(ctx context.Context, err error) error {
+	if ctx.Err() == nil || abi.CodeOf(err) != abi.CodeRefused || !errors.Is(err, ctx.Err()) && !errors.Is(err, context.Cause(ctx)) {
+		return err
+	}
+	e := interruption(context.Cause(ctx), 0)
+	e.Message = "while it is compiled: " + e.Message
+	return e
 }
 
 // accept forgets that a file of the plugin was refused.
@@ -181,7 +192,7 @@ func (h *Host) Rollback(ctx context.Context, name string) (VersionInfo, error) {
 	began := time.Now()
 	v, err := h.newVersion(ctx, name, older.source, metrics)
 	if err != nil {
-		return VersionInfo{}, named(err, call)
+		return VersionInfo{}, named(gaveUp(ctx, err), call)
 	}
 	v.loadedAt = older.loadedAt
 	if err := h.activate(v, EventRollback, time.Since(began)); err != nil {

@@ -39,6 +39,9 @@ func userImports() []hostFunc {
 	}
 }
 
+// bulkParams are the parameters of the bulk copies: offset, pointer, length.
+var bulkParams = types{i64, i32, i32}
+
 // addBulkCopies adds the functions that need the memory of the module that calls.
 func addBulkCopies(b wazero.HostModuleBuilder) {
 	bulk := func(name string, copyBytes func(block, guest []byte)) {
@@ -59,7 +62,7 @@ func addBulkCopies(b wazero.HostModuleBuilder) {
 				panic(abi.Errorf(abi.CodeTrap, "%s: %d bytes at the guest's address %d are out of bounds", name, n, ptr))
 			}
 			copyBytes(block, guest)
-		}), types{i64, i32, i32}, nil).Export(name)
+		}), bulkParams, nil).Export(name)
 	}
 	bulk(abi.FuncRead, func(block, guest []byte) { copy(guest, block) })
 	bulk(abi.FuncWrite, func(block, guest []byte) { copy(block, guest) })
