@@ -32,6 +32,8 @@ func (b *logBook) Handle(_ context.Context, r slog.Record) error {
 func (b *logBook) WithAttrs([]slog.Attr) slog.Handler { return b }
 func (b *logBook) WithGroup(string) slog.Handler      { return b }
 
+func slogTo(b *logBook) *slog.Logger { return slog.New(b) }
+
 // messages lists level and message of the records that have the attribute.
 func (b *logBook) messages(key, value string) (list []string) {
 	b.mu.Lock()
@@ -54,7 +56,7 @@ func TestGuestLogs(t *testing.T) {
 	all := []string{"DEBUG-4 at trace", "DEBUG at debug", "INFO at info", "WARN at warn", "ERROR at error"}
 	for n, level := range []slog.Level{trace, slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
 		logs := &logBook{from: &level}
-		h := newHost(t, host.Config{Logger: slog.New(logs)})
+		h := newHost(t, host.Config{Logger: slogTo(logs)})
 		swap(t, h, "logs", "")
 		res, err := h.Run(t.Context(), abi.Call{Plugin: "logs", Function: "levels", Task: "t-9"}, nil)
 		if err != nil {
@@ -80,7 +82,7 @@ func TestGuestLogs(t *testing.T) {
 // TestGuestLogReusesBlock checks that a guest can log the same block twice: logging does not take it away.
 func TestGuestLogReusesBlock(t *testing.T) {
 	logs := &logBook{}
-	h := newHost(t, host.Config{Logger: slog.New(logs)})
+	h := newHost(t, host.Config{Logger: slogTo(logs)})
 	swap(t, h, "logs", "")
 	if got := run(t, h, "logs", "3 4"); got != "3" {
 		t.Errorf("the guest logged %s times", got)
@@ -93,7 +95,7 @@ func TestGuestLogReusesBlock(t *testing.T) {
 // TestGuestLogText checks that a guest's message is one message, whatever bytes it has, and that long ones are cut.
 func TestGuestLogText(t *testing.T) {
 	logs := &logBook{}
-	h := newHost(t, host.Config{Logger: slog.New(logs)})
+	h := newHost(t, host.Config{Logger: slogTo(logs)})
 	swap(t, h, "logs", "")
 	run(t, h, "logs:inject", "")
 	got := logs.messages("plugin", "logs")
