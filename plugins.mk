@@ -4,7 +4,7 @@
 #   plugins-shipped   $(BUILD)/plugins: needs Go alone
 #   plugins-testdata  $(BUILD)/testdata: the plugins of other languages, and guests that misbehave, for the tests of the host
 #   toolchains        checks the other languages' tools; as root on Debian it installs what is missing (TOOLCHAINS=check: never)
-#   test-plugins      tests of the shipped plugins, on this machine's own platform
+#   test-plugins      tests of the shipped plugins on this machine's own platform, then of what was built, on the host
 
 BUILD      ?= build
 GO         ?= go
@@ -60,8 +60,10 @@ toolchains:
 $(TOOLS): testdata/toolchains.sh
 	@$(MAKE) --no-print-directory $(if $(filter plugins.mk,$(firstword $(MAKEFILE_LIST))),-f plugins.mk) toolchains
 
-test-plugins:
+test-plugins: plugins
 	cd plugins && $(GO) vet ./... && $(GO) test ./...
+	$(GO) vet ./testdata ./testdata/upper-go ./testdata/sdk-go ./testdata/filter-go
+	$(GO) test ./testdata
 
 # --- shipped
 
