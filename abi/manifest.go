@@ -52,6 +52,8 @@ type ManifestTaskhost struct {
 	MaxKernelBytes int64 `json:"max_kernel_bytes,omitempty"`
 	// MaxLogBytes bounds what one call can log. Default: the host's limit.
 	MaxLogBytes int64 `json:"max_log_bytes,omitempty"`
+	// MaxStackBytes bounds the stack of one call. Default: the host's limit.
+	MaxStackBytes int64 `json:"max_stack_bytes,omitempty"`
 	// CancelGraceMS is how long a guest that is cancelled, or whose time is over, may run on to tidy up: taskhost_cancelled tells it.
 	// In milliseconds, at most 10000. Default: 0, it is stopped where it is.
 	CancelGraceMS int `json:"cancel_grace_ms,omitempty"`
@@ -86,6 +88,7 @@ type Limits struct {
 	KernelMemory int64         `json:"kernel_memory_bytes"` // input, output, vars, messages: bytes; default 64 MiB, at most 4 GiB
 	Output       int64         `json:"output_bytes"`        // bytes; default 16 MiB
 	Log          int64         `json:"log_bytes"`           // bytes of messages for one call; default 1 MiB
+	Stack        int64         `json:"stack_bytes"`         // of native code, by an estimate on the safe side: bytes; default 32 MiB
 	RunTime      time.Duration `json:"run_time_ns"`         // default 5 minutes
 	Module       int64         `json:"module_bytes"`        // size of one module file; default 64 MiB; set by the host alone
 	HTTPResponse int64         `json:"http_response_bytes"` // body of one response, bytes; default 16 MiB
@@ -99,6 +102,7 @@ func DefaultLimits() Limits {
 		KernelMemory: 64 << 20,
 		Output:       16 << 20,
 		Log:          1 << 20,
+		Stack:        32 << 20,
 		RunTime:      5 * time.Minute,
 		Module:       64 << 20,
 		HTTPResponse: 16 << 20,

@@ -104,7 +104,11 @@ func (c Config) withDefaults() (Config, error) {
 // cacheOff as Config.CacheDir switches the compilation cache off.
 const cacheOff = "off"
 
-const pageSize = 64 << 10
+const (
+	pageSize = 64 << 10
+	minStack = 64 << 10
+	maxStack = 256 << 20 // wazero's own bound is at 400 MB
+)
 
 func limitsWithDefaults(l abi.Limits) (abi.Limits, error) {
 	d := abi.DefaultLimits()
@@ -118,6 +122,7 @@ func limitsWithDefaults(l abi.Limits) (abi.Limits, error) {
 		{"KernelMemory", &l.KernelMemory, d.KernelMemory, pageSize},
 		{"Output", &l.Output, d.Output, 1},
 		{"Log", &l.Log, d.Log, 1},
+		{"Stack", &l.Stack, d.Stack, minStack},
 		{"RunTime", (*int64)(&l.RunTime), int64(d.RunTime), 1},
 		{"Module", &l.Module, d.Module, 8},
 		{"HTTPResponse", &l.HTTPResponse, d.HTTPResponse, 1},
@@ -131,6 +136,9 @@ func limitsWithDefaults(l abi.Limits) (abi.Limits, error) {
 	}
 	if l.Vars == 0 {
 		l.Vars = d.Vars
+	}
+	if l.Stack > maxStack {
+		return l, abi.Errorf(abi.CodeInvalid, "host.Config.Limits.Stack is %d; it must be at most %d", l.Stack, int64(maxStack))
 	}
 	if l.Memory > 4<<30 || l.KernelMemory > 4<<30 {
 		return l, abi.Errorf(abi.CodeInvalid, "host.Config.Limits: a Wasm memory has at most 4 GiB")

@@ -145,14 +145,14 @@ func openCache(dir string) (wazero.CompilationCache, error) {
 }
 
 // compile rewrites a module (package instrument) and compiles it on all cores, or finds it in the cache.
-func (h *Host) compile(ctx context.Context, m module) (c compiled, err error) {
+func (h *Host) compile(ctx context.Context, m module, stack int64) (c compiled, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("the compiler failed: %v", r)
 		}
 	}()
 	c.name = m.name
-	if c.pass, err = instrument.Rewrite(m.wasm, instrument.Config{}); err != nil {
+	if c.pass, err = instrument.Rewrite(m.wasm, instrument.Config{StackBytes: stack}); err != nil {
 		return c, err
 	}
 	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))

@@ -345,11 +345,13 @@ func (i *instance) failure(err, cause error, limit time.Duration) *abi.Error {
 	case errors.As(err, &exit): // while it starts
 		e = abi.Errorf(abi.CodeFailed, "it exited with code %d", exit.ExitCode())
 		e.Exit = exit.ExitCode()
+	case i.tripped() == instrument.ReasonFuel:
+		e = abi.Errorf(abi.CodeFuelLimit, "it used up its budget of ticks")
 	case i.memory.Refused():
 		e = abi.Errorf(abi.CodeMemoryLimit, "it needs more memory than its limit of %d bytes and gave up; raise memory.max_pages in the manifest",
 			i.v.limits.Memory)
 	case i.tripped() == instrument.ReasonStack, strings.Contains(msg, "stack overflow"):
-		e = abi.Errorf(abi.CodeStackLimit, "it recurses too deeply: its calls need more than %d bytes of stack", instrument.DefaultStackBytes)
+		e = abi.Errorf(abi.CodeStackLimit, "it recurses too deeply: its calls need more than %d bytes of stack; raise taskhost.max_stack_bytes in the manifest", i.v.limits.Stack)
 	default:
 		e = abi.Errorf(abi.CodeTrap, "it trapped: %s", trapName(msg))
 	}

@@ -140,6 +140,7 @@ func checkTaskhost(t *abi.ManifestTaskhost) (key, problem string) {
 		{"max_output_bytes", t.MaxOutputBytes},
 		{"max_kernel_bytes", t.MaxKernelBytes},
 		{"max_log_bytes", t.MaxLogBytes},
+		{"max_stack_bytes", t.MaxStackBytes},
 		{"cancel_grace_ms", int64(t.CancelGraceMS)},
 	} {
 		if f.value < 0 {
@@ -149,6 +150,8 @@ func checkTaskhost(t *abi.ManifestTaskhost) (key, problem string) {
 	switch {
 	case t.CancelGraceMS > 10_000:
 		return "taskhost.cancel_grace_ms", "must be at most 10000"
+	case t.MaxStackBytes > 0 && (t.MaxStackBytes < minStack || t.MaxStackBytes > maxStack):
+		return "taskhost.max_stack_bytes", fmt.Sprintf("must be at least %d and at most %d", minStack, maxStack)
 	case t.MaxInstances > 1<<20:
 		return "taskhost.max_instances", "must be at most 1048576"
 	case t.MaxKernelBytes > 4<<30:
@@ -196,7 +199,7 @@ func manifestLimits(host abi.Limits, m *abi.Manifest) abi.Limits {
 		for _, f := range []struct {
 			to   *int64
 			from int64
-		}{{&l.Output, t.MaxOutputBytes}, {&l.KernelMemory, t.MaxKernelBytes}, {&l.Log, t.MaxLogBytes}} {
+		}{{&l.Output, t.MaxOutputBytes}, {&l.KernelMemory, t.MaxKernelBytes}, {&l.Log, t.MaxLogBytes}, {&l.Stack, t.MaxStackBytes}} {
 			if f.from > 0 {
 				*f.to = f.from
 			}

@@ -88,7 +88,7 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 		return nil, err
 	}
 	for _, m := range r.modules {
-		c, err := h.compile(ctx, m)
+		c, err := h.compile(ctx, m, v.limits.Stack)
 		if err != nil {
 			return nil, abi.Errorf(abi.CodeRefused, "module %s does not compile: %w", m.name, err)
 		}
