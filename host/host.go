@@ -119,7 +119,7 @@ func (h *Host) makeRuntime(ctx context.Context) (err error) {
 	if err := instantiateHostModule(ctx, h.runtime, abi.ModuleUser, userImports(), addBulkCopies); err != nil {
 		return fail(err)
 	}
-	if h.kernel, err = h.runtime.CompileModule(ctx, kernel.Wasm); err != nil {
+	if h.kernel, err = h.compileModule(ctx, kernel.Wasm); err != nil {
 		return fail(err)
 	}
 	return nil
@@ -156,7 +156,7 @@ func (h *Host) compile(ctx context.Context, m module, stack int64) (c compiled, 
 		return c, err
 	}
 	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
-	c.compiled, err = h.runtime.CompileModule(ctx, c.pass.Wasm)
+	c.compiled, err = h.compileModule(ctx, c.pass.Wasm)
 	c.pass.Wasm, c.pass.Module = nil, nil // as large as the plugin, and needed no more
 	return c, err
 }
