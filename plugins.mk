@@ -63,7 +63,7 @@ $(TOOLS): testdata/toolchains.sh
 test-plugins: plugins
 	cd plugins && $(GO) vet ./... && $(GO) test ./...
 	$(GO) vet ./testdata ./testdata/upper-go ./testdata/sdk-go ./testdata/filter-go
-	$(GO) test ./testdata
+	RUSTC=$(RUSTC) $(GO) test ./testdata
 
 # --- shipped
 

@@ -1,0 +1,117 @@
+package testdata_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host"
+)
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// jsonKeys are the keys of a struct and of those in it, the inner ones with the outer name before them.
+func jsonKeys(t reflect.Type, prefix string) []string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	var keys []string
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		inner := f.Type
+		for inner.Kind() == reflect.Pointer {
+			inner = inner.Elem()
+		}
+		if inner.Kind() == reflect.Struct {
+			keys = append(keys, jsonKeys(inner, prefix+name+".")...)
+		} else {
+			keys = append(keys, prefix+name)
+		}
+	}
+	return keys
+}
+
+func TestTheManifestsReferenceHasEveryKey(t *testing.T) {
+	page := read(t, "../docs/write-a-plugin.md")
+	keys := jsonKeys(reflect.TypeFor[abi.Manifest](), "")
+	if len(keys) < 15 {
+		t.Fatalf("keys %v", keys)
+	}
+	keys = append(keys, jsonKeys(reflect.TypeFor[abi.ManifestWasm](), "")...)
+	for _, key := range keys {
+		if !strings.Contains(page, "`"+key+"`") {
+			t.Errorf("%s is missing", key)
+		}
+	}
+	example := regexp.MustCompile("(?s)```json\n(.*?)```").FindStringSubmatch(page)
+	if example == nil {
+		t.Fatal("no example")
+	}
+	if _, err := host.ParseManifest("example.json", []byte(example[1])); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheReferenceOfFunctionsHasEachOfOurs(t *testing.T) {
+	page := read(t, "../docs/guest-functions.md")
+	for _, name := range []string{abi.ModuleEnv, abi.ModuleUser, abi.ModuleWASI, abi.FuncProgress, abi.FuncCancelled, abi.FuncMetricAdd,
+		abi.FuncMetricSet, abi.FuncMetricObserve, abi.FuncInvalidInput, abi.FuncRead, abi.FuncWrite} {
+		if !strings.Contains(page, "`"+name+"`") {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+// Each example says in its first line what builds it.
+func TestTheExamplesOfAllLanguagesBuildAndRun(t *testing.T) {
+	examples := regexp.MustCompile("(?s)```\\w+\n((?://|;;) (\\S+): ([^\n]*)\n.*?)```").
+		FindAllStringSubmatch(read(t, "../docs/guest-functions.md"), -1)
+	if len(examples) != 5 {
+		t.Fatalf("%d examples", len(examples))
+	}
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugins := t.TempDir()
+	for _, e := range examples {
+		dir := t.TempDir()
+		source, file, command := e[1], e[2], e[3]
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(source), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(file, ".go") {
+			command = "go mod init example.com/upper && go mod edit -require github.com/taskhost/taskhost@v0.0.0 -replace github.com/taskhost/taskhost=" +
+				root + " && " + command
+		}
+		command = strings.Replace(command, "rustc ", "\"${RUSTC:-rustc}\" ", 1)
+		build := exec.Command("sh", "-c", command)
+		build.Dir = dir
+		build.Env = append(os.Environ(), "PATH="+filepath.Join(root, "testdata/upper-as/node_modules/.bin")+":"+os.Getenv("PATH"))
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+		name := strings.TrimPrefix(filepath.Ext(file), ".") + ".wasm"
+		if err := os.Rename(filepath.Join(dir, "upper.wasm"), filepath.Join(plugins, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := open(t, host.Config{Dir: plugins})
+	for _, name := range []string{"go", "c", "rs", "ts", "wat"} {
+		if got := succeed(t, h, name, "Hello, you\n"); got != "HELLO, YOU\n" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
