@@ -110,7 +110,7 @@ func (h *Host) makeRuntime(ctx context.Context) (err error) {
 	if _, err := wasi.Instantiate(ctx, h.runtime); err != nil {
 		return fail(err)
 	}
-	if h.bareWASI, err = instantiateBareWASI(ctx, h.runtime); err != nil {
+	if h.bareWASI, err = h.instantiateBareWASI(ctx); err != nil {
 		return fail(err)
 	}
 	if err := instantiateHostModule(ctx, h.runtime, kernel.HostModule, kernelImports(), nil); err != nil {

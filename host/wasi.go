@@ -22,8 +22,8 @@ const (
 
 // instantiateBareWASI is wazero's WASI, but for the functions that change what an instance cannot be put back from: they would close or
 // renumber its files, or close the whole module when the guest exits. Without folders there are no files but the three standard ones.
-func instantiateBareWASI(ctx context.Context, rt wazero.Runtime) (api.Module, error) {
-	b := rt.NewHostModuleBuilder(bareModule)
+func (h *Host) instantiateBareWASI(ctx context.Context) (api.Module, error) {
+	b := h.runtime.NewHostModuleBuilder(bareModule)
 	wasi.NewFunctionExporter().ExportFunctions(b)
 	for _, f := range []hostFunc{
 		{"proc_exit", types{i32}, nil, func(_ *instance, stack []uint64) {
@@ -54,11 +54,11 @@ func instantiateBareWASI(ctx context.Context, rt wazero.Runtime) (api.Module, er
 	if err != nil {
 		return nil, err
 	}
-	return instantiateShim(ctx, rt, funcs)
+	return h.instantiateShim(ctx, funcs)
 }
 
 // instantiateShim makes a Wasm module that exports the functions of a host module again: wazero links to the one, not to the other.
-func instantiateShim(ctx context.Context, rt wazero.Runtime, from api.Module) (api.Module, error) {
+func (h *Host) instantiateShim(ctx context.Context, from api.Module) (api.Module, error) {
 	var m wasm.Module
 	defs := from.ExportedFunctionDefinitions()
 	for n, name := range sortedKeys(defs) {
@@ -73,9 +73,9 @@ func instantiateShim(ctx context.Context, rt wazero.Runtime, from api.Module) (a
 		m.Imports = append(m.Imports, wasm.Import{Module: from.Name(), Name: name, Kind: wasm.KindFunc, TypeIndex: uint32(n)})
 		m.Exports = append(m.Exports, wasm.Export{Name: name, Kind: wasm.KindFunc, Index: uint32(n)})
 	}
-	c, err := rt.CompileModule(ctx, m.Encode())
+	c, err := h.compileModule(ctx, m.Encode())
 	if err != nil {
 		return nil, err
 	}
-	return rt.InstantiateModule(ctx, c, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	return h.runtime.InstantiateModule(ctx, c, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 }
