@@ -60,8 +60,8 @@ func TestCacheCompilesOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "cache")
 	useCache(t, dir)
 	before := cacheFiles(t, dir)
-	if len(before) < 3 {
-		t.Fatalf("the cache has %d files, want the kernel and two plugins", len(before))
+	if len(before) < 4 {
+		t.Fatalf("the cache has %d files, want the kernel, WASI and two plugins", len(before))
 	}
 	useCache(t, dir)
 	if after := cacheFiles(t, dir); !maps.Equal(before, after) {
