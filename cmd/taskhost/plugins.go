@@ -66,7 +66,7 @@ func (a *app) printPlugins(list []host.PluginInfo) error {
 			t.add(p.Name, "-", "-", "-", "-", "-", "-", stateText(p))
 			continue
 		}
-		t.add(p.Name, p.Digest.Short(), functionsText(p), string(p.Form), orDash(oneLine(p.Toolchain)), bytesText(p.Size), limitsText(p.Limits),
+		t.add(p.Name, p.Digest.Short(), functionsText(p), string(p.Form), orDash(cut(oneLine(p.Toolchain), 28)), bytesText(p.Size), limitsText(p.Limits),
 			stateText(p))
 	}
 	return t.write(a.stdout, func(row, column int, cell string) string {
@@ -84,7 +84,7 @@ func (a *app) printPlugins(list []host.PluginInfo) error {
 
 // functionsText names a plugin's functions, the default one with a star, as far as they fit.
 func functionsText(p host.PluginInfo) string {
-	const most = 5
+	const most = 4
 	var names []string
 	for i, f := range p.Functions {
 		if i == most {

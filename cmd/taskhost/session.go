@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +27,7 @@ type session struct {
 	tasks   *manager.Manager
 	display display
 	server  *server
+	ready   atomic.Bool
 }
 
 // slots says how many tasks a session runs at once, which plugins they need, and whether these may be replaced meanwhile.
@@ -35,41 +38,32 @@ type slots struct {
 }
 
 // open loads the plugins and starts a manager. The display gets every event of a task. Close the session in any case but an error.
-func (a *app) open(ctx context.Context, o options, n slots, d display) (s *session, err error) {
-	s = &session{app: a, display: d}
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
-	log, speak := a.logger()
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	cfg := monitor.Config{Registerer: reg}
-	if a.verbose > 0 { // without -v an error is told once, at the end
-		cfg.Logger = log
-	}
-	mon, err := monitor.New(cfg)
-	if err != nil {
+func (a *app) open(ctx context.Context, o options, n slots, d display) (*session, error) {
+	s := &session{app: a, display: d}
+	if err := s.start(ctx, o, n); err != nil {
+		_ = s.close() // the first error is the one to tell
 		return nil, err
 	}
-	if o.listen != "" {
-		if s.server, err = listen(o.listen, mon.Handler()); err != nil {
-			return nil, err
-		}
-		a.console.printf("taskhost: metrics on http://%s/metrics\n", s.server.addr)
+	return s, nil
+}
+
+func (s *session) start(ctx context.Context, o options, n slots) error {
+	log, speak := s.app.logger()
+	mon, err := s.watch(o.listen, log)
+	if err != nil {
+		return err
 	}
-	hostConfig := a.hostConfig(o.dir)
-	hostConfig.Only, hostConfig.PluginConfig, hostConfig.Logger, hostConfig.OnEvent = stepPlugins(n.steps), o.config, log, mon.HostEvent
+	cfg := s.app.hostConfig(o.dir)
+	cfg.Only, cfg.PluginConfig, cfg.Logger, cfg.OnEvent = stepPlugins(n.steps), o.config, log, mon.HostEvent
 	if n.watch {
-		hostConfig.WatchInterval = 0
+		cfg.WatchInterval = 0
 	}
-	loaded := d.loading()
-	s.host, err = host.New(ctx, hostConfig)
+	loaded := s.display.loading()
+	s.host, err = host.New(ctx, cfg)
 	loaded()
 	speak() // a plugin that was refused is told of when a task needs it
 	if err != nil {
-		return nil, err
+		return err
 	}
 	const all = 4 << 30 // a guest's memory ends there; what a plugin takes is the host's limit
 	s.tasks, err = manager.New(s.host, manager.Config{
@@ -79,13 +73,41 @@ func (a *app) open(ctx context.Context, o options, n slots, d display) (s *sessi
 		MaxFinished:   1000, // a result is handed on at once
 		OnEvent: func(e manager.Event) {
 			mon.TaskEvent(e)
-			d.event(e)
+			s.display.event(e)
 		},
 	})
 	if err != nil {
+		return err
+	}
+	s.ready.Store(true)
+	return s.tasks.Start(context.WithoutCancel(ctx))
+}
+
+// watch makes the monitor, and serves it on an address if there is one.
+func (s *session) watch(addr string, log *slog.Logger) (*monitor.Monitor, error) {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	cfg := monitor.Config{Registerer: reg, Health: s.health}
+	if s.app.verbose > 0 { // without -v an error is told once, at the end
+		cfg.Logger = log
+	}
+	mon, err := monitor.New(cfg)
+	if err != nil || addr == "" {
+		return mon, err
+	}
+	if s.server, err = listen(addr, mon.Handler()); err != nil {
 		return nil, err
 	}
-	return s, s.tasks.Start(context.WithoutCancel(ctx))
+	s.app.console.printf("taskhost: metrics on http://%s/metrics\n", s.server.addr)
+	return mon, nil
+}
+
+// health is what /healthz asks: tasks can run once the plugins are loaded, until the session closes.
+func (s *session) health() error {
+	if !s.ready.Load() {
+		return errors.New("the plugins are being loaded, or the command is ending")
+	}
+	return nil
 }
 
 // hostConfig is what all hosts of the command line have in common: a folder that is loaded once, and the compilation cache in the
@@ -123,10 +145,7 @@ func (s *session) run(ctx context.Context, spec manager.Spec) (manager.Task, err
 		return t, err
 	}
 	done, err := s.tasks.Result(ctx, t.ID)
-	if err == nil || done.Status.Final() {
-		return done, err
-	}
-	if ctx.Err() == nil {
+	if err == nil || done.Status.Final() || ctx.Err() == nil {
 		return done, err
 	}
 	background := context.WithoutCancel(ctx)
@@ -138,6 +157,7 @@ func (s *session) run(ctx context.Context, spec manager.Spec) (manager.Task, err
 
 // close stops everything that open started and gives the terminal back. Tasks have ended by now.
 func (s *session) close() error {
+	s.ready.Store(false)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	var errs []error
@@ -150,9 +170,7 @@ func (s *session) close() error {
 	if s.server != nil {
 		errs = append(errs, s.server.close(ctx))
 	}
-	if s.display != nil {
-		s.display.close()
-	}
+	s.display.close()
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stopping: %w", err)
 	}

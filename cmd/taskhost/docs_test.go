@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestDocsRun runs what README.md and docs/*.md show. The convention for their authors:
+//
+//   - A block marked ```console is a terminal session. Its lines that begin with "$ " are commands, and lines that begin with "> " go on
+//     with the command before; the rest is output, which is shown and not compared. The commands of a block run in one sh -e.
+//   - All blocks of one document run in one folder, in their order. It holds README.md, docs/ and testdata/ of the repository as copies
+//     or links, and build/, with build/taskhost and the plugins; taskhost is in PATH too.
+//   - A command that is shown because it fails ends in "|| true", or the block says "exit code N" in its output: it is enough that
+//     a line "(exit code N)" follows the command, which must then end with this code.
+//   - A block marked ```sh is not run. It is for installing things and for make, which CI runs itself.
+func TestDocsRun(t *testing.T) {
+	root := repository(t)
+	env := scriptEnv(t)
+	docs, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, doc := range append([]string{filepath.Join(root, "README.md")}, docs...) {
+		blocks := consoleBlocks(t, doc)
+		if len(blocks) == 0 {
+			continue
+		}
+		t.Run(filepath.Base(doc), func(t *testing.T) {
+			t.Parallel()
+			dir := docsFolder(t, root)
+			for _, b := range blocks {
+				cmd := exec.Command("sh", "-e")
+				cmd.Dir = dir
+				cmd.Stdin = strings.NewReader(b.script)
+				cmd.Env = append(os.Environ(), env...)
+				cmd.Env = append(cmd.Env, "TASKHOST_PLUGINS=") // as it is for a reader
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Fatalf("%s:%d: %v\n%s\n%s", filepath.Base(doc), b.line, err, b.script, out)
+				}
+			}
+		})
+	}
+}
+
+// block is a terminal session of a document.
+type block struct {
+	line   int
+	script string
+}
+
+func consoleBlocks(t *testing.T, doc string) []block {
+	t.Helper()
+	f, err := os.Open(doc)
+	if os.IsNotExist(err) {
+		t.Fatalf("%s is not there", doc)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var blocks []block
+	var current *block
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		line := lines.Text()
+		switch {
+		case current == nil && strings.TrimSpace(line) == "```console":
+			current = &block{line: n}
+		case current == nil:
+		case strings.TrimSpace(line) == "```":
+			blocks = append(blocks, *current)
+			current = nil
+		default:
+			current.add(strings.TrimSpace(line))
+		}
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return blocks
+}
+
+// add takes one line of a session.
+func (b *block) add(line string) {
+	var code int
+	switch {
+	case strings.HasPrefix(line, "$ "):
+		b.script += strings.TrimPrefix(line, "$ ") + "\n"
+	case strings.HasPrefix(line, "> "):
+		b.script += strings.TrimPrefix(line, "> ") + "\n"
+	default:
+		if n, _ := fmt.Sscanf(line, "(exit code %d)", &code); n == 1 {
+			b.script = strings.TrimSuffix(b.script, "\n") + fmt.Sprintf(" && exit 99 || [ $? -eq %d ]\n", code)
+		}
+	}
+}
+
+// docsFolder makes the folder in which a document's commands run.
+func docsFolder(t *testing.T, root string) string {
+	t.Helper()
+	dir := t.TempDir()
+	build := filepath.Join(dir, "build")
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.Mkdir(build, 0o755))
+	for _, name := range []string{"plugins", "testdata"} { // copies: documents drop files into them
+		must(os.CopyFS(filepath.Join(build, name), os.DirFS(filepath.Join(root, "build", name))))
+	}
+	program, err := exec.LookPath("taskhost") // this test binary, see TestMain
+	must(err)
+	must(os.Symlink(program, filepath.Join(build, "taskhost")))
+	must(os.CopyFS(filepath.Join(dir, "docs"), os.DirFS(filepath.Join(root, "docs"))))
+	must(os.Symlink(filepath.Join(root, "testdata"), filepath.Join(dir, "testdata")))
+	for _, name := range []string{"README.md", "go.mod"} {
+		data, err := os.ReadFile(filepath.Join(root, name))
+		must(err)
+		must(os.WriteFile(filepath.Join(dir, name), data, 0o644))
+	}
+	return dir
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets scripts run this test binary as taskhost, so that what they run is under the race detector too.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"taskhost": func() { os.Exit(runProcess()) }})
+}
+
+// TestScripts runs the terminal sessions in testdata/script against the real plugins. Beside testscript's own commands they have
+//
+//	exits CODE PROGRAM ARG...       the program must end with this exit code
+//	interrupt REGEXP PROGRAM ARG... sends it SIGINT once a line of its stderr matches; it must end with exit code 130
+//
+// and the variables PLUGINS, TESTDATA, GUESTS and BROKEN (folders of plugins) and GOSDK (the plugins in go-sdk's module).
+func TestScripts(t *testing.T) {
+	env := scriptEnv(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Vars = append(e.Vars, env...)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "interrupt": interrupt},
+	})
+}
+
+// repository is the root of the checkout.
+func repository(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// scriptEnv is what scripts find in their environment. It fails when the plugins were not built.
+func scriptEnv(t *testing.T) []string {
+	t.Helper()
+	build := filepath.Join(repository(t), "build")
+	for _, need := range []string{
+		"plugins/agent.wasm", "plugins/markdown.wasm", "plugins/text.wasm", "testdata/upper-go.wasm", "testdata/filter-c.wasm",
+		"testdata/guests/spin.wasm", "testdata/broken/not-wasm.wasm",
+	} {
+		if _, err := os.Stat(filepath.Join(build, need)); err != nil {
+			t.Fatalf("build/%s is not there: run \"make plugins\" first", need)
+		}
+	}
+	cache := filepath.Join(build, "cache", "cli")
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	sdk, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/extism/go-sdk").Output()
+	if err != nil {
+		t.Fatalf("where is go-sdk's module? %v", err)
+	}
+	env := []string{
+		"PLUGINS=" + filepath.Join(build, "plugins"),
+		"TESTDATA=" + filepath.Join(build, "testdata"),
+		"GUESTS=" + filepath.Join(build, "testdata", "guests"),
+		"BROKEN=" + filepath.Join(build, "testdata", "broken"),
+		"GOSDK=" + filepath.Join(strings.TrimSpace(string(sdk)), "wasm"),
+		"XDG_CACHE_HOME=" + cache,
+		"TASKHOST_PLUGINS=" + filepath.Join(build, "plugins"),
+	}
+	warmCache(t, env)
+	return env
+}
+
+// warmCache compiles the plugins with a taskhost that has no race detector, which makes compiling ten times slower; the machine code is
+// the same. What is in the cache already costs next to nothing.
+func warmCache(t *testing.T, env []string) {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "taskhost")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	for _, folder := range []string{"PLUGINS", "TESTDATA", "GUESTS", "GOSDK"} {
+		cmd := exec.Command("sh", "-c", `exec "$0" plugins -p "$`+folder+`"`, program)
+		cmd.Env = append(os.Environ(), env...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("plugins of %s: %v\n%s", folder, err, out)
+		}
+	}
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARG...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	checkExit(ts, ts.Exec(args[1], args[2:]...), want)
+}
+
+func checkExit(ts *testscript.TestScript, err error, want int) {
+	got := 0
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func interrupt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: interrupt REGEXP PROGRAM ARG...")
+	}
+	when, err := regexp.Compile(args[0])
+	ts.Check(err)
+	program, err := exec.LookPath(args[1])
+	ts.Check(err)
+	cmd := exec.Command(program, args[2:]...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{
+		"PLUGINS", "TESTDATA", "GUESTS", "XDG_CACHE_HOME", "TASKHOST_PLUGINS", "HOME", "TMPDIR", "PATH", "NO_COLOR",
+	} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	cmd.Stdout = ts.Stdout()
+	stderr, err := cmd.StderrPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	lines := bufio.NewReader(stderr)
+	sent := false
+	for {
+		line, err := lines.ReadString('\n')
+		_, _ = io.WriteString(ts.Stderr(), line)
+		if !sent && when.MatchString(line) {
+			sent = true
+			ts.Check(cmd.Process.Signal(os.Interrupt))
+		}
+		if err != nil {
+			break
+		}
+	}
+	err = cmd.Wait()
+	if !sent {
+		ts.Fatalf("no line of stderr matches %s", when)
+	}
+	checkExit(ts, err, exitCancelled)
+}
