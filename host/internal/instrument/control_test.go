@@ -1,14 +1,17 @@
 package instrument_test
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/instrument"
+	"github.com/taskhost/taskhost/host/internal/wasm"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
@@ -205,10 +208,7 @@ func TestTicksGrowWithTheWork(t *testing.T) {
 func TestRecursionIsBounded(t *testing.T) {
 	g := newGuest(t, "testdata/guest.wasm", instrument.Config{})
 	for _, name := range []string{"forever", "mutual"} {
-		g.ctl.Begin(instrument.Unlimited)
-		if _, err := g.call(name); err == nil || g.ctl.Reason() != instrument.ReasonStack {
-			t.Fatalf("%s: ended with %v, reason %v", name, err, g.ctl.Reason())
-		}
+		overflow(t, g, name)
 		g.usable()
 	}
 	// a depth that fits, many times: what a call took is there for the next
@@ -217,6 +217,44 @@ func TestRecursionIsBounded(t *testing.T) {
 	}
 	if got := g.must("even", 1_000_001); got != 0 { // tail calls take nothing
 		t.Errorf("even: %d", got)
+	}
+}
+
+// overflow calls a function that recurses for ever. The engine would let its stack grow to 400 MB, and allocate twice as
+// much on the way.
+func overflow(t *testing.T, g *guest, name string) {
+	t.Helper()
+	var before, after runtime.MemStats
+	g.ctl.Begin(instrument.Unlimited)
+	runtime.ReadMemStats(&before)
+	_, err := g.call(name)
+	runtime.ReadMemStats(&after)
+	if err == nil || g.ctl.Reason() != instrument.ReasonStack {
+		t.Fatalf("%s: ended with %v, reason %v", name, err, g.ctl.Reason())
+	}
+	took := after.TotalAlloc - before.TotalAlloc
+	t.Logf("%s: %d KB allocated", name, took>>10)
+	if took > 100<<20 {
+		t.Errorf("%s: %d MB allocated for the stack", name, took>>20)
+	}
+}
+
+func TestRecursionWithManyValuesIsBounded(t *testing.T) {
+	const n = 1000
+	for name, body := range map[string][]byte{
+		// a thousand values wait for the call to come back
+		"operands": slices.Concat(bytes.Repeat([]byte{0x23, 0}, n), []byte{0x10, 0}, bytes.Repeat([]byte{0x24, 0}, n)),
+		// a thousand calls, each with a result that waits
+		"results": slices.Concat(bytes.Repeat([]byte{0x10, 1}, n), []byte{0x10, 0}, bytes.Repeat([]byte{0x24, 0}, n)),
+	} {
+		bin := build(body, func(m *wasm.Module) {
+			m.Types = append(m.Types, wasm.FuncType{Results: []wasm.ValType{wasm.I64}})
+			m.Funcs = append(m.Funcs, 1)
+			m.Codes = append(m.Codes, wasm.Code{Body: []byte{0x23, 0, 0x0b}})
+			m.Globals = []wasm.Global{{GlobalType: wasm.GlobalType{Type: wasm.I64, Mutable: true}, Init: []byte{0x42, 0, 0x0b}}}
+			m.Exports = []wasm.Export{{Name: name, Kind: wasm.KindFunc}}
+		})
+		overflow(t, instantiate(t, bin, instrument.Config{}), name)
 	}
 }
 

@@ -12,6 +12,9 @@ const (
 	foldLimit = 256
 	// importCost is what a call of an imported function is charged.
 	importCost = 16
+	// importStack is the native stack a call of an imported function is taken to need, when it leads to a module on
+	// the same stack.
+	importStack = 4 << 10
 	// chainLimit is the native stack that functions may take without counting.
 	chainLimit = 64 << 10
 )
@@ -186,6 +189,7 @@ func (g *graph) callee(n *node) int32 {
 func (g *graph) solve(imports int) {
 	for i := range imports {
 		g.nodes[i].fold = importCost
+		g.nodes[i].chain = importStack
 	}
 	tarjan(len(g.nodes), func(i int32) []int32 { return g.nodes[i].succ }, func(scc []int32) {
 		if len(scc) > 1 {

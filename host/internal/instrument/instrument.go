@@ -3,20 +3,23 @@
 //
 // The rewritten module computes what the original computes. What it has more is:
 //
-//   - Ticks. Every loop header, and every entry of a function that can recurse or is too large to be charged to its
-//     callers, takes from a counter the number of instructions that can follow before the next such place. Bulk
-//     instructions are charged by their length and done in pieces. When a slice of ticks is used up, the code leaves
-//     to Go once (so that the scheduler and the garbage collector are served), looks at the interrupt flag, and goes
-//     on with the next slice. Equal input on an equal state takes equally many ticks.
+//   - Ticks. Loop headers, entries of functions, and in large bodies the places where branches land, take from a counter
+//     the number of instructions that can follow before the next such place: an upper bound of the work, whatever path
+//     control takes. Small functions that cannot recurse are charged where they are called. Bulk operations are charged
+//     by their length, and large ones on the memory are done in pieces. When a slice of ticks is used up, the next loop
+//     header or entry leaves to Go once (so that the scheduler and the garbage collector are served), looks at the
+//     interrupt flag, and goes on with the next slice. Equal input on an equal state takes equally many ticks, whatever
+//     the size of a slice.
 //   - Fuel. Slices are cut from a budget; when it is used up the call ends in a trap.
 //   - A stack bound. Functions that can recurse, and those that call them, count the bytes of native stack they take,
-//     from a conservative estimate; below zero the call ends in a trap. The count is never restored on the way out:
-//     whoever calls sets it, so every way out of a function is right by construction.
+//     from an estimate that is too high for what compilers produce; below zero the call ends in a trap. The count is
+//     never restored on the way out: whoever calls sets it, so every way out of a function is right by construction.
 //   - A virtual memory size. [ExportHidden] is a number of pages that exist in the engine's memory but not for the
 //     guest: memory.size subtracts it and memory.grow takes from it first. It is zero until somebody hides pages, so
 //     sizes, failures and the declared maximum are exactly those of the original. Bounds checks are the engine's: an
 //     access that ends within hidden pages does not trap, it sees what the host left there (zeros).
 //   - All mutable globals exported, so that they can be saved and put back.
+//   - Small innermost loops written out two or four times, so that a check serves as many rounds.
 //   - The start function exported as [ExportStart] and not run at instantiation, where nothing could stop it: whoever
 //     instantiates the module must call it before anything else.
 //
@@ -25,7 +28,8 @@
 // maps) holds offsets into the code, which change: it is dropped. A trap loses the ticks used since the last slice
 // began in the innermost call-free loop.
 //
-// Imported functions are taken not to call back into the module on the same stack.
+// What it does not do: a call of an imported function is the host's to end, as is memory.atomic.wait, which blocks in
+// the engine. Imported functions are taken not to call back into the module on the same stack.
 package instrument
 
 import (
