@@ -91,7 +91,8 @@ func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(a
 		}
 	}()
 	i.begin(ctx, call, report)
-	i.stop.arm(ctx, time.Now(), min(v.limits.RunTime, initLimit))
+	limit := min(v.limits.RunTime, initLimit)
+	i.stop.arm(ctx, time.Now(), limit)
 	err = i.instantiate()
 	switch {
 	case err != nil:
@@ -105,7 +106,7 @@ func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(a
 	if err == nil {
 		return i, nil
 	}
-	e := i.failure(err, cause, initLimit)
+	e := i.failure(err, cause, limit)
 	e.Message = "while it starts: " + e.Message
 	return nil, e
 }
@@ -253,8 +254,22 @@ func (i *instance) run(ctx context.Context, call *abi.Call, started time.Time, r
 	default:
 		err = i.failure(err, cause, i.v.limits.RunTime)
 	}
+	if abi.CodeOf(err) == abi.CodeFailed && (cause != nil || ctx.Err() != nil) { // it saw that it is to stop, and did
+		err = stopped(abi.AsError(err), cause, ctx, i.v.limits.RunTime)
+	}
 	i.end()
 	return out, intact, err
+}
+
+// stopped is the error of a guest that was to stop and reported an error itself: the reason to stop goes first.
+func stopped(reported *abi.Error, cause error, ctx context.Context, limit time.Duration) *abi.Error {
+	if cause == nil {
+		cause = context.Cause(ctx)
+	}
+	e := interruption(cause, limit)
+	e.Message += "; it said: " + reported.Message
+	e.Exit = reported.Exit
+	return e
 }
 
 // enter gives the guest its input and runs the function. The error is wazero's.

@@ -32,7 +32,7 @@
 
   ;; First byte past the last block; blocks begin at 1024. The 32 heads of the free lists stand at 64.
   (global $top (export "top") (mut i32) (i32.const 1024))
-  ;; Size of the memory in bytes.
+  ;; Size of the memory in bytes, as the guest may use it. A call before may have grown the real memory further.
   (global $end (mut i64) (i64.const 65536))
   (global $in (mut i64) (i64.const 0))
   (global $in_len (mut i64) (i64.const 0))
@@ -65,20 +65,23 @@
     (i32.store (local.get $slot) (i32.load offset=12 (local.get $b)))
     (local.get $b))
 
-  ;; Takes $need bytes from the end, growing the memory as it must.
+  ;; Takes $need bytes from the end, growing the memory as it must, by whole pages.
   (func $bump (param $need i32) (result i32)
     (local $b i32) (local $new i64) (local $pages i32)
     (local.set $b (global.get $top))
     (local.set $new (i64.add (i64.extend_i32_u (local.get $b)) (i64.extend_i32_u (local.get $need))))
     (if (i64.gt_u (local.get $new) (global.get $end))
       (then
-        (local.set $pages (i32.wrap_i64 (i64.shr_u
-          (i64.add (i64.sub (local.get $new) (global.get $end)) (i64.const 65535)) (i64.const 16))))
-        (if (i32.eq (memory.grow (local.get $pages)) (i32.const -1))
+        (local.set $pages (i32.sub
+          (i32.wrap_i64 (i64.shr_u (i64.add (local.get $new) (i64.const 65535)) (i64.const 16)))
+          (memory.size)))
+        (if (i32.gt_s (local.get $pages) (i32.const 0))
           (then
-            (call $fault (i32.const 0) (i64.const 0) (i64.extend_i32_u (local.get $need)))
-            (unreachable)))
-        (global.set $end (i64.shl (i64.extend_i32_u (memory.size)) (i64.const 16)))))
+            (if (i32.eq (memory.grow (local.get $pages)) (i32.const -1))
+              (then
+                (call $fault (i32.const 0) (i64.const 0) (i64.extend_i32_u (local.get $need)))
+                (unreachable)))))
+        (global.set $end (i64.and (i64.add (local.get $new) (i64.const 65535)) (i64.const -65536)))))
     (global.set $top (i32.wrap_i64 (local.get $new)))
     (i32.store (local.get $b) (local.get $need))
     (local.get $b))
@@ -179,6 +182,7 @@
     (memory.fill (i32.const 64) (i32.const 0) (i32.const 128))
     (memory.fill (i32.const 1024) (i32.const 0) (i32.sub (global.get $top) (i32.const 1024)))
     (global.set $top (i32.const 1024))
+    (global.set $end (i64.const 65536))
     (global.set $in (i64.const 0))
     (global.set $in_len (i64.const 0))
     (global.set $out (i64.const 0))

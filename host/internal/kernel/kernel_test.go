@@ -202,6 +202,14 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%s%v: %v", c.name, c.params, err)
 		}
 	}
+	mustCall(t, m, "alloc", 1<<17)
+	mustCall(t, m, "store_u8", 1<<17, 7)
+	if err := k.Begin(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := callFunc(t, m, "load_u8", 1<<17); err == nil || mustCall(t, m, "memory_bytes") != 65536-1024 {
+		t.Error("what one call grew by is there for the next")
+	}
 	for _, at := range []uint64{1024, 65535} {
 		mustCall(t, m, "store_u8", at, 7)
 		if v := mustCall(t, m, "load_u8", at); v != 7 {
