@@ -214,7 +214,8 @@ func TestCountStopsWhenTheCallIsCancelled(t *testing.T) {
 	for _, args := range []string{`{"steps":1000000,"delay_ms":60000}`, `{"steps":1000000,"work":1000000000}`} {
 		ctx, cancel := context.WithCancel(t.Context())
 		_, err := h.Run(ctx, abi.Call{Plugin: "agent", Function: "count", Input: []byte(args)}, func(abi.Progress) { cancel() })
-		if abi.CodeOf(err) != abi.CodeCancelled {
+		// The guest may see it first and end by itself, or be stopped.
+		if code := abi.CodeOf(err); code != abi.CodeCancelled && (code != abi.CodeFailed || !strings.Contains(err.Error(), "cancelled after 0 of")) {
 			t.Errorf("%s: %s, %v", args, abi.CodeOf(err), err)
 		}
 	}
@@ -354,7 +355,7 @@ func TestGuestsLoadAndBrokenOnesDoNot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer broken.Close(context.Background()) //nolint:errcheck // nothing runs
+	defer broken.Close(context.Background())
 	var ready []string
 	for _, p := range broken.Plugins() {
 		if p.State == host.StateReady {

@@ -41,8 +41,7 @@ func decodeArgs(input []byte, args any) error {
 	d := json.NewDecoder(bytes.NewReader(input))
 	d.DisallowUnknownFields()
 	if err := d.Decode(args); err != nil {
-		var wrong *json.UnmarshalTypeError
-		if errors.As(err, &wrong) && wrong.Field != "" {
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
 			return fmt.Errorf("argument %s: %s where %s belongs", wrong.Field, wrong.Value, wrong.Type)
 		}
 		if name, found := strings.CutPrefix(err.Error(), "json: unknown field "); found {

@@ -55,8 +55,7 @@ func run(f func() ([]byte, error)) (code int32) {
 		guest.SetOutput(output)
 		return 0
 	}
-	var invalid *invalidInput
-	if errors.As(err, &invalid) {
+	if _, invalid := errors.AsType[*invalidInput](err); invalid {
 		guest.SetInvalid(err.Error())
 	} else {
 		guest.SetError(err.Error())

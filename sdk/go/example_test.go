@@ -4,6 +4,7 @@ package taskhost_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	taskhost "github.com/taskhost/taskhost/sdk/go"
@@ -66,7 +67,7 @@ func ExampleProgress() {
 				}
 				taskhost.Progress(i+1, len(lines), line)
 			}
-			return fmt.Sprint(len(lines)), nil
+			return strconv.Itoa(len(lines)), nil
 		})
 	}
 	for _, p := range sdktest.Run(sdktest.Call{Input: []byte("one\ntwo")}, count).Progress {

@@ -27,7 +27,7 @@ func run(c sdktest.Call, f func() error) sdktest.Result {
 }
 
 func TestWaysToFail(t *testing.T) {
-	cause := errors.New("cause")
+	cause, r := errors.New("cause"), "abc"
 	for _, c := range []struct {
 		name    string
 		f       func() error
@@ -40,7 +40,7 @@ func TestWaysToFail(t *testing.T) {
 		{"cancelled", func() error { return taskhost.ErrCancelled }, "cancelled", false},
 		{"panic", func() error { panic("oh") }, "panic: oh", false},
 		{"panic with an error", func() error { panic(cause) }, "panic: cause", false},
-		{"runtime panic", func() error { var m map[string]int; m["a"] = 1; return nil }, "panic: assignment to entry in nil map", false},
+		{"runtime panic", func() error { return fmt.Errorf("%d", []int{1}[len(r)]) }, "panic: runtime error: index out of range [3] with length 1", false},
 	} {
 		r := run(sdktest.Call{}, c.f)
 		if r.Code != 1 || r.Error != c.message || r.Invalid != c.invalid || r.Output != nil {

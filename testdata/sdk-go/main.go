@@ -135,8 +135,7 @@ func fail() int32 {
 		case "panic":
 			panic("a panic")
 		case "nil":
-			var p *httpArgs
-			return p.URL, nil
+			return nothing().URL, nil
 		case "index":
 			return how[len(how):][1:2], nil
 		case "exit":
@@ -149,6 +148,8 @@ func fail() int32 {
 		return "fine", nil
 	})
 }
+
+func nothing() *httpArgs { return nil }
 
 func recurse(n int) int { return recurse(n+1) + n }
 

@@ -61,11 +61,10 @@ func listHTML(headings []heading) []byte {
 	var b bytes.Buffer
 	open := 0
 	for i, depth := range depths(headings) {
-		switch {
-		case depth == open:
+		if depth == open {
 			b.WriteString("<ul>\n")
 			open++
-		default:
+		} else {
 			b.WriteString("</li>\n")
 			for ; open > depth+1; open-- {
 				b.WriteString("</ul>\n</li>\n")

@@ -13,8 +13,8 @@ import (
 	"github.com/taskhost/taskhost/sdk/go/sdktest"
 )
 
-func run(t testing.TB, f func() int32, source string, config ...string) string {
-	t.Helper()
+func run(tb testing.TB, f func() int32, source string, config ...string) string {
+	tb.Helper()
 	c := sdktest.Call{Input: []byte(source), Config: map[string]string{}}
 	for _, kv := range config {
 		k, v, _ := strings.Cut(kv, "=")
@@ -22,7 +22,7 @@ func run(t testing.TB, f func() int32, source string, config ...string) string {
 	}
 	r := sdktest.Run(c, f)
 	if r.Code != 0 {
-		t.Fatalf("%.80q: code %d, %s", source, r.Code, r.Error)
+		tb.Fatalf("%.80q: code %d, %s", source, r.Code, r.Error)
 	}
 	return string(r.Output)
 }
@@ -114,11 +114,11 @@ var attacks = []string{
 }
 
 // harmless fails when HTML could do something. It parses it as a browser would, and looks at what is there.
-func harmless(t testing.TB, source, output string) {
-	t.Helper()
+func harmless(tb testing.TB, source, output string) {
+	tb.Helper()
 	root, err := html.Parse(strings.NewReader(output))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for n := range root.Descendants() {
 		if n.Type != html.ElementNode {
@@ -126,7 +126,7 @@ func harmless(t testing.TB, source, output string) {
 		}
 		switch n.Data {
 		case "script", "style", "iframe", "object", "embed", "form", "button", "meta", "base", "link", "svg", "math", "video", "source", "textarea":
-			t.Errorf("%q: <%s> in %s", source, n.Data, output)
+			tb.Errorf("%q: <%s> in %s", source, n.Data, output)
 		}
 		for _, a := range n.Attr {
 			value := strings.ToLower(strings.Join(strings.Fields(a.Val), ""))
@@ -134,7 +134,7 @@ func harmless(t testing.TB, source, output string) {
 			case strings.HasPrefix(a.Key, "on"), a.Key == "style", a.Key == "target",
 				strings.HasPrefix(value, "javascript:"), strings.HasPrefix(value, "vbscript:"), strings.HasPrefix(value, "data:"),
 				n.Data == "input" && a.Key == "type" && a.Val != "checkbox":
-				t.Errorf("%q: %s=%q in %s", source, a.Key, a.Val, output)
+				tb.Errorf("%q: %s=%q in %s", source, a.Key, a.Val, output)
 			}
 		}
 	}
@@ -153,23 +153,23 @@ func TestAttacksAreHarmless(t *testing.T) {
 }
 
 // specification is what goldmark carries: the examples of the CommonMark specification, and its own README.
-func specification(t testing.TB) (examples []struct{ Markdown, HTML string }, readme string) {
-	t.Helper()
+func specification(tb testing.TB) (examples []struct{ Markdown, HTML string }, readme string) {
+	tb.Helper()
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yuin/goldmark").Output()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	root := strings.TrimSpace(string(dir))
 	b, err := os.ReadFile(filepath.Join(root, "_test", "spec.json"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := json.Unmarshal(b, &examples); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return examples, string(r)
 }

@@ -87,7 +87,7 @@ func TestProgressNamesTheOperation(t *testing.T) {
 }
 
 // specExamples are the examples of the CommonMark specification and of GitHub's extensions, which goldmark carries.
-func specExamples(t testing.TB) []string {
+func specExamples(t *testing.T) []string {
 	t.Helper()
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yuin/goldmark").Output()
 	if err != nil {
@@ -113,7 +113,7 @@ func specExamples(t testing.TB) []string {
 	return append(found, string(readme))
 }
 
-func render(t testing.TB, source string) string {
+func render(t *testing.T, source string) string {
 	t.Helper()
 	var b bytes.Buffer
 	md := goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithRendererOptions(html.WithUnsafe()))

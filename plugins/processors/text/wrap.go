@@ -42,7 +42,7 @@ func wrapLine(line string, width int) []string {
 	var out []string
 	current, length := first, utf8.RuneCountInString(first)
 	empty := true
-	for _, word := range strings.Fields(line[len(first):]) {
+	for word := range strings.FieldsSeq(line[len(first):]) {
 		n := utf8.RuneCountInString(word)
 		if !empty && length+1+n > width && !isSign(word) {
 			out = append(out, current)

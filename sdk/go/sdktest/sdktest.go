@@ -4,7 +4,9 @@ package sdktest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"maps"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -61,9 +63,7 @@ func Run(call Call, f func() int32) Result {
 			r.Logs = append(r.Logs, name+": "+message)
 		},
 	}
-	for k, v := range call.Vars {
-		fake.Vars[k] = v
-	}
+	maps.Copy(fake.Vars, call.Vars)
 	if call.HTTP != nil {
 		fake.HTTP = func(meta, body []byte) (int, []byte, []byte) { return serve(call.HTTP, meta, body) }
 	}
@@ -99,7 +99,7 @@ func serve(h http.Handler, meta, body []byte) (int, []byte, []byte) {
 	if m.Method == "" {
 		m.Method = http.MethodGet
 	}
-	request, err := http.NewRequest(m.Method, m.URL, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(context.Background(), m.Method, m.URL, bytes.NewReader(body))
 	if err != nil {
 		panic(err)
 	}

@@ -63,26 +63,33 @@ func do(f func(k *Fake)) {
 	}
 }
 
+// Input is the input of the call; the caller may keep and change it.
 func Input() (b []byte) {
 	do(func(k *Fake) { b = bytes.Clone(k.Input) })
 	return b
 }
 
+// SetOutput makes b the output of the call.
 func SetOutput(b []byte) { do(func(k *Fake) { k.Output = bytes.Clone(b) }) }
 
+// SetError makes the message the error of the call.
 func SetError(message string) { do(func(k *Fake) { k.Error = message }) }
 
+// SetInvalid is SetError for an error of the input.
 func SetInvalid(message string) { do(func(k *Fake) { k.Error, k.Invalid = message, true }) }
 
+// Progress reports progress.
 func Progress(step, total int32, fraction float64, message string) {
 	do(func(k *Fake) { k.OnProgress(step, total, fraction, message) })
 }
 
+// Cancelled tells whether the task is to stop.
 func Cancelled() (yes bool) {
 	do(func(k *Fake) { yes = k.Cancelled != nil && k.Cancelled() })
 	return yes
 }
 
+// MetricAdd returns "" or why the host did not take it.
 func MetricAdd(name string, value float64, labels string) string {
 	if value < 0 {
 		return "metric " + name + ": a counter's value is not negative"
@@ -90,10 +97,12 @@ func MetricAdd(name string, value float64, labels string) string {
 	return metric("counter", name, value, labels)
 }
 
+// MetricSet returns "" or why the host did not take it.
 func MetricSet(name string, value float64, labels string) string {
 	return metric("gauge", name, value, labels)
 }
 
+// MetricObserve returns "" or why the host did not take it.
 func MetricObserve(name string, value float64, labels string) string {
 	return metric("histogram", name, value, labels)
 }
@@ -111,16 +120,19 @@ func metric(kind, name string, value float64, labels string) (message string) {
 	return message
 }
 
+// Config returns the value of a configuration key.
 func Config(key string) (value []byte, ok bool) {
 	do(func(k *Fake) { value = []byte(k.Config[key]) })
 	return value, len(value) > 0
 }
 
+// Var returns a var.
 func Var(key string) (value []byte, ok bool) {
 	do(func(k *Fake) { value = bytes.Clone(k.Vars[key]) })
 	return value, len(value) > 0
 }
 
+// SetVar sets a var, or removes it when the value is empty.
 func SetVar(key string, value []byte) {
 	do(func(k *Fake) {
 		delete(k.Vars, key)
@@ -134,13 +146,16 @@ func SetVar(key string, value []byte) {
 	})
 }
 
+// LogLevel is the lowest level that the host takes.
 func LogLevel() (level int32) {
 	do(func(k *Fake) { level = k.LogLevel })
 	return level
 }
 
+// Log logs a message: trace, debug, info, warn, error are 0 to 4.
 func Log(level int32, message string) { do(func(k *Fake) { k.OnLog(level, message) }) }
 
+// HTTP makes a request: meta is a JSON object with method, url and headers. The headers returned are a JSON object.
 func HTTP(meta, body []byte) (status int, headers, response []byte) {
 	do(func(k *Fake) {
 		if k.HTTP == nil {
