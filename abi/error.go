@@ -118,13 +118,16 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // CodeOf returns the code of the first Error in err's chain. Without one it is CodeTimeout for context.DeadlineExceeded,
-// CodeCancelled for context.Canceled, the empty code for nil, and CodeInternal for anything else.
+// CodeCancelled for context.Canceled, the empty code for nil (a nil *Error included), and CodeInternal for anything else.
 func CodeOf(err error) Code {
 	var e *Error
 	switch {
 	case err == nil:
 		return ""
 	case errors.As(err, &e):
+		if e == nil {
+			return ""
+		}
 		return e.Code
 	case errors.Is(err, context.DeadlineExceeded):
 		return CodeTimeout
