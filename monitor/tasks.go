@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -123,10 +124,8 @@ func codeLabel(err error) string {
 		return "ok"
 	}
 	code := abi.CodeOf(err)
-	for _, known := range abi.Codes() {
-		if code == known {
-			return string(code)
-		}
+	if slices.Contains(abi.Codes(), code) {
+		return string(code)
 	}
 	return string(abi.CodeInternal)
 }

@@ -107,7 +107,7 @@ func (t flagTable) add(flags []cli.Flag) {
 
 // parse reads the flag arg, which may take its value from next. It tells how many of next it used.
 func (t flagTable) parse(arg string, next []string) (flags []given, used int, err error) {
-	name, value, hasValue := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
+	name, _, hasValue := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
 	takes, ok := t[name]
 	switch {
 	case !ok && !strings.HasPrefix(arg, "--"):
@@ -119,8 +119,7 @@ func (t flagTable) parse(arg string, next []string) (flags []given, used int, er
 	case len(next) == 0:
 		return nil, 0, usagef("%s needs a value", arg)
 	}
-	value = next[0]
-	return []given{{name, "--" + name + "=" + value}}, 1, nil
+	return []given{{name, "--" + name + "=" + next[0]}}, 1, nil
 }
 
 // parseShort reads short flags written together, the last of which may have its value attached or as the next argument.

@@ -12,8 +12,9 @@ import (
 	"github.com/taskhost/taskhost/manager"
 )
 
-// bars shows a bar for each running task, and one for all of them when there are several. Lines that are written to the console
-// meanwhile appear above the bars.
+// bars shows how far tasks are. A single task has a bar that stays. A batch has one bar for all tasks, which stays, and above it one for
+// each of those that run, at most maxShown; such a bar passes from task to task, so that short tasks do not make the lines jump.
+// Lines that are written to the console meanwhile appear above the bars.
 type bars struct {
 	app      *app
 	progress *mpb.Progress
@@ -25,18 +26,16 @@ type bars struct {
 
 	// mu is held while bars are told things, so nothing that draws a bar may take it.
 	mu      sync.Mutex
+	shown   int
+	free    []*taskBar
 	running map[string]*taskBar // by id
 }
 
-// taskBar is the bar of one task and what it shows now.
-type taskBar struct {
-	bar  *mpb.Bar
-	mu   sync.Mutex
-	task manager.Task
-}
-
-// barUnits is the length of a task's bar, in its own units.
-const barUnits = 1000
+const (
+	maxShown = 8    // bars of running tasks
+	barUnits = 1000 // length of a task's bar, in its own units
+	barWidth = 30   // on the screen, brackets included
+)
 
 func newBars(a *app, tasks int) *bars {
 	p := mpb.New(mpb.WithOutput(a.stderr), mpb.WithAutoRefresh(), mpb.WithWidth(barWidth))
@@ -44,14 +43,11 @@ func newBars(a *app, tasks int) *bars {
 	if tasks > 1 {
 		b.overall = p.AddBar(int64(tasks), mpb.BarPriority(1<<30), // below the others
 			mpb.PrependDecorators(decor.Name("all tasks", nameColumn())),
-			mpb.AppendDecorators(decor.CountersNoUnit("%d/%d"), decor.Any(func(decor.Statistics) string { return b.failures() }),
+			mpb.AppendDecorators(decor.CountersNoUnit(" %d/%d"), decor.Any(func(decor.Statistics) string { return b.failures() }),
 				decor.Elapsed(decor.ET_STYLE_MMSS, decor.WC{W: 7})))
 	}
 	return b
 }
-
-// barWidth is that of the bar itself, brackets included.
-const barWidth = 30
 
 func nameColumn() decor.WC { return decor.WC{W: 26, C: decor.DindentRight | decor.DextraSpace} }
 
@@ -75,22 +71,27 @@ func (b *bars) event(e manager.Event) {
 	switch e.Kind {
 	case manager.EventStart:
 		if b.running[t.ID] == nil {
-			b.running[t.ID] = b.add(t)
+			if tb := b.take(); tb != nil {
+				b.running[t.ID] = tb
+			}
 		}
+		b.running[t.ID].set(t)
 	case manager.EventProgress:
-		if tb := b.running[t.ID]; tb != nil {
-			tb.set(t)
-		}
+		b.running[t.ID].set(t)
 	case manager.EventFinish:
 		if t.Status != manager.StatusCompleted {
 			b.failed.Add(1)
 		}
-		if tb := b.running[t.ID]; tb != nil {
-			delete(b.running, t.ID)
-			tb.end(t, b.overall != nil)
+		tb := b.running[t.ID]
+		delete(b.running, t.ID)
+		if b.overall == nil {
+			tb.end(t)
+			return
 		}
-		if b.overall != nil {
-			b.overall.Increment()
+		b.overall.Increment()
+		if tb != nil {
+			tb.set(manager.Task{})
+			b.free = append(b.free, tb)
 		}
 	}
 }
@@ -102,48 +103,73 @@ func (b *bars) skipped(string, error) {
 	}
 }
 
-// add shows a task that starts. In a batch its bar goes away at its end.
-func (b *bars) add(t manager.Task) *taskBar {
-	tb := &taskBar{task: t}
-	options := []mpb.BarOption{
-		mpb.PrependDecorators(decor.Name(cut(taskLabel(t), 25), nameColumn())),
-		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return tb.text() }), decor.Elapsed(decor.ET_STYLE_MMSS, decor.WC{W: 7})),
+// take returns a bar for a task that starts, or nil if there are enough. The caller holds mu.
+func (b *bars) take() *taskBar {
+	if n := len(b.free); n > 0 {
+		tb := b.free[n-1]
+		b.free = b.free[:n-1]
+		return tb
 	}
-	if b.overall != nil {
-		options = append(options, mpb.BarRemoveOnComplete())
+	if b.shown == maxShown {
+		return nil
 	}
-	tb.bar = b.progress.AddBar(barUnits, options...)
-	tb.set(t)
+	b.shown++
+	tb := &taskBar{}
+	tb.bar = b.progress.AddBar(barUnits,
+		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return tb.name() }, nameColumn())),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return tb.text() })))
 	return tb
+}
+
+// taskBar is the bar of a task and what it shows now.
+type taskBar struct {
+	bar  *mpb.Bar
+	mu   sync.Mutex
+	task manager.Task
+}
+
+func (tb *taskBar) name() string {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	return cut(taskLabel(tb.task), 25)
 }
 
 // text is what stands behind the bar.
 func (tb *taskBar) text() string {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	if tb.task.Status.Final() {
-		return endText(tb.task)
+	switch {
+	case tb.task.ID == "":
+		return ""
+	case tb.task.Status.Final():
+		return " " + endText(tb.task)
 	}
-	return progressText(tb.task)
+	took := tb.task.Duration()
+	return fmt.Sprintf(" %s  %02d:%02d", progressText(tb.task), int(took.Minutes()), int(took.Seconds())%60)
 }
 
-// set moves the bar; it is full only when the task ends.
+// set moves the bar; it is full only when the task ends. A task without a bar is none of its business.
 func (tb *taskBar) set(t manager.Task) {
+	if tb == nil {
+		return
+	}
 	tb.mu.Lock()
 	tb.task = t
 	tb.mu.Unlock()
 	tb.bar.SetCurrent(min(int64(t.Progress*barUnits), barUnits-1))
 }
 
-func (tb *taskBar) end(t manager.Task, drop bool) {
-	tb.mu.Lock()
-	tb.task = t
-	tb.mu.Unlock()
+// end leaves the bar as it is, full if the task completed.
+func (tb *taskBar) end(t manager.Task) {
+	if tb == nil {
+		return
+	}
+	tb.set(t)
 	if t.Status == manager.StatusCompleted {
 		tb.bar.SetCurrent(barUnits)
 		return
 	}
-	tb.bar.Abort(drop)
+	tb.bar.Abort(false)
 }
 
 func (b *bars) close() { b.once.Do(b.stop) }
@@ -151,7 +177,10 @@ func (b *bars) close() { b.once.Do(b.stop) }
 func (b *bars) stop() {
 	b.mu.Lock()
 	for _, tb := range b.running {
-		tb.bar.Abort(false)
+		tb.bar.Abort(b.overall != nil)
+	}
+	for _, tb := range b.free {
+		tb.bar.Abort(true)
 	}
 	if b.overall != nil && !b.overall.Completed() {
 		b.overall.Abort(false)

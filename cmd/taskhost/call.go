@@ -52,7 +52,8 @@ func (a *app) callAction(c *cli.Context) error {
 func readArgs(object string, pairs []string) (map[string]any, error) {
 	args := map[string]any{}
 	if object != "" {
-		v, ok := decodeJSON(object)
+		v, _ := decodeJSON(object)
+		var ok bool
 		if args, ok = v.(map[string]any); !ok {
 			return nil, usagef("--args must be a JSON object such as {\"verbose\": true}, not %s", cut(oneLine(object), 40))
 		}

@@ -16,8 +16,8 @@ type server struct {
 }
 
 // listen serves h on an address, of which the port may be 0.
-func listen(addr string, h http.Handler) (*server, error) {
-	l, err := net.Listen("tcp", addr)
+func listen(ctx context.Context, addr string, h http.Handler) (*server, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, usagef("--listen %s: %v", addr, err)
 	}

@@ -49,7 +49,7 @@ func (a *app) open(ctx context.Context, o options, n slots, d display) (*session
 
 func (s *session) start(ctx context.Context, o options, n slots) error {
 	log, speak := s.app.logger()
-	mon, err := s.watch(o.listen, log)
+	mon, err := s.watch(ctx, o.listen, log)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (s *session) start(ctx context.Context, o options, n slots) error {
 }
 
 // watch makes the monitor, and serves it on an address if there is one.
-func (s *session) watch(addr string, log *slog.Logger) (*monitor.Monitor, error) {
+func (s *session) watch(ctx context.Context, addr string, log *slog.Logger) (*monitor.Monitor, error) {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	cfg := monitor.Config{Registerer: reg, Health: s.health}
@@ -95,7 +95,7 @@ func (s *session) watch(addr string, log *slog.Logger) (*monitor.Monitor, error)
 	if err != nil || addr == "" {
 		return mon, err
 	}
-	if s.server, err = listen(addr, mon.Handler()); err != nil {
+	if s.server, err = listen(ctx, addr, mon.Handler()); err != nil {
 		return nil, err
 	}
 	s.app.console.printf("taskhost: metrics on http://%s/metrics\n", s.server.addr)
