@@ -46,6 +46,8 @@ type Host struct {
 	dog     *watchdog
 	stop    context.CancelFunc // ends the workers
 	workers sync.WaitGroup
+	hurry   context.Context // done when Close interrupts what runs
+	rush    context.CancelCauseFunc
 	stopDog context.CancelFunc // the watchdog works on until the last call has ended
 	dogDone chan struct{}
 }
@@ -63,6 +65,7 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	}
 	background, stop := context.WithCancel(context.Background())
 	h.stop = stop
+	h.hurry, h.rush = context.WithCancelCause(context.Background())
 	h.workers.Go(func() { h.reap(background) })
 	h.startDog()
 	if cfg.Dir != "" {
@@ -293,6 +296,7 @@ func (h *Host) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		h.interruptAll(done)
 	}
+	h.rush(nil)
 	h.stopDog()
 	<-h.dogDone
 	h.mu.Lock()
@@ -313,6 +317,7 @@ func (h *Host) Close(ctx context.Context) error {
 // interruptAll interrupts the calls that run, and those that come out of a queue for an instance, until done.
 func (h *Host) interruptAll(done <-chan struct{}) {
 	cause := &abi.Error{Code: abi.CodeShutdown, Message: "the host is closing"}
+	h.rush(cause)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for {

@@ -93,21 +93,27 @@ func (h *Host) load(ctx context.Context, name string, r *resolved) error {
 		return nil
 	}
 	began := time.Now()
-	v, err := h.newVersion(ctx, name, r, metrics)
+	v, err := h.makeVersion(ctx, name, r, metrics)
 	if err != nil {
-		return gaveUp(ctx, err)
+		return err
 	}
 	return h.activate(v, EventLoad, time.Since(began))
 }
 
-// gaveUp is err, or why ctx ended if that is all that err says: a module whose compilation was broken off is not one that is refused.
-func gaveUp(ctx context.Context, err error) error {
-	if ctx.Err() == nil || abi.CodeOf(err) != abi.CodeRefused || !errors.Is(err, ctx.Err()) && !errors.Is(err, context.Cause(ctx)) {
-		return err
+// makeVersion is newVersion, which Close can interrupt as it does calls. When all that its error says is that ctx ended, it says why:
+// a module whose compilation was broken off is not one that is refused.
+func (h *Host) makeVersion(ctx context.Context, name string, r *resolved, metrics *metricBook) (*version, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(h.hurry, func() { cancel(context.Cause(h.hurry)) })()
+	v, err := h.newVersion(ctx, name, r, metrics)
+	if err == nil || ctx.Err() == nil || abi.CodeOf(err) != abi.CodeRefused ||
+		!errors.Is(err, ctx.Err()) && !errors.Is(err, context.Cause(ctx)) {
+		return v, err
 	}
 	e := interruption(context.Cause(ctx), 0)
 	e.Message = "while it is compiled: " + e.Message
-	return e
+	return nil, e
 }
 
 // accept forgets that a file of the plugin was refused.
@@ -190,9 +196,9 @@ func (h *Host) Rollback(ctx context.Context, name string) (VersionInfo, error) {
 		return VersionInfo{}, named(err, call)
 	}
 	began := time.Now()
-	v, err := h.newVersion(ctx, name, older.source, metrics)
+	v, err := h.makeVersion(ctx, name, older.source, metrics)
 	if err != nil {
-		return VersionInfo{}, named(gaveUp(ctx, err), call)
+		return VersionInfo{}, named(err, call)
 	}
 	v.loadedAt = older.loadedAt
 	if err := h.activate(v, EventRollback, time.Since(began)); err != nil {
