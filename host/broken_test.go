@@ -117,7 +117,7 @@ func TestModulesThatNeverStart(t *testing.T) {
 		wantCode(t, err, abi.CodeShutdown, "while it ", "no time left", "plugin "+name)
 		cancel(nil)
 		_, err = h.Swap(t.Context(), name, host.Source{Wasm: broken(t, name), Manifest: manifest(t, `{"timeout_ms": 10}`)})
-		wantCode(t, err, abi.CodeTimeout, "while it starts", "timeout_ms")
+		wantCode(t, err, abi.CodeTimeout, "while it starts", "10ms")
 	}
 	if list := h.Plugins(); len(list) != 0 {
 		t.Errorf("there are plugins: %+v", list)

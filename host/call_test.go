@@ -299,7 +299,7 @@ func TestProgress(t *testing.T) {
 		if n < len(want) && p != want[n] {
 			t.Errorf("odd report %d is %+v, want %+v", n, p, want[n])
 		}
-		if len(p.Message) > abi.MaxProgressMessage+len("…") || !utf8.ValidString(p.Message) {
+		if len(p.Message) > abi.MaxProgressMessage || !utf8.ValidString(p.Message) {
 			t.Errorf("odd report %d has a message of %d bytes: %.20q", n, len(p.Message), p.Message)
 		}
 	}
