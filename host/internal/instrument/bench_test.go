@@ -2,6 +2,7 @@ package instrument_test
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"os"
 	"slices"
@@ -20,7 +21,7 @@ var kernels = []struct {
 	{"tree", 20000}, {"list", 2000000}}
 
 // BenchmarkKernels runs the kernels of testdata/kernels.c as they are and with parts or all of the instrumentation, in
-// turns, and reports the ratio of the medians.
+// turns, and reports the ratio of the medians and of the shortest runs.
 func BenchmarkKernels(b *testing.B) {
 	bin, err := os.ReadFile("testdata/kernels.wasm")
 	if err != nil {
@@ -75,10 +76,10 @@ func BenchmarkKernels(b *testing.B) {
 			}
 		}
 	}
-	geo := make([]float64, len(modes))
+	geo := make([][2]float64, len(modes))
 	for _, k := range kernels {
 		times := make([][]float64, len(modes))
-		for range 15 {
+		for range 25 {
 			var want uint64
 			for i := range modes {
 				t0 := time.Now()
@@ -92,24 +93,22 @@ func BenchmarkKernels(b *testing.B) {
 			}
 		}
 		line := ""
-		var base float64
+		var median, shortest float64
 		for i, m := range modes {
 			slices.Sort(times[i])
-			med := times[i][len(times[i])/2]
+			med, low := times[i][len(times[i])/2], times[i][0]
 			if i == 0 {
-				base = med
+				median, shortest = med, low
 				continue
 			}
-			geo[i] += math.Log(med / base)
-			line += "  " + m.name + " " + ratio(med/base)
+			geo[i][0] += math.Log(med / median)
+			geo[i][1] += math.Log(low / shortest)
+			line += fmt.Sprintf("  %s %.2f %.2f", m.name, med/median, low/shortest)
 		}
-		b.Logf("%-8s %7.2f ms%s", k.name, base*1e3, line)
+		b.Logf("%-8s %7.2f ms%s", k.name, median*1e3, line)
 	}
+	n := float64(len(kernels))
 	for i, m := range modes[1:] {
-		b.Logf("geometric mean %s %s", m.name, ratio(math.Exp(geo[i+1]/float64(len(kernels)))))
+		b.Logf("geometric mean %s %.3f %.3f", m.name, math.Exp(geo[i+1][0]/n), math.Exp(geo[i+1][1]/n))
 	}
-}
-
-func ratio(x float64) string {
-	return string([]byte{byte('0' + int(x)), '.', byte('0' + int(x*10)%10), byte('0' + int(x*100)%10)})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/wasm"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 )
 
 // program generates random modules with much control flow that end: every loop header and every function entry takes
@@ -103,8 +104,8 @@ func (p *program) body(depth, arity int) {
 }
 
 func (p *program) stmt(depth int) bool {
-	k := p.r.IntN(18)
-	if depth > 6 && k >= 4 && k <= 9 {
+	k := p.r.IntN(22)
+	if depth > 6 && (k >= 4 && k <= 9 || k == 15 || k == 20) {
 		k = 0
 	}
 	switch k {
@@ -199,6 +200,23 @@ func (p *program) stmt(depth int) bool {
 		p.expr(0)
 		p.expr0(0)
 		p.op(0xfc, 11, 0)
+	case 18:
+		p.expr(0)
+		p.expr(0)
+		p.op(0x12, byte(p.r.IntN(randomFuncs)))
+		return false
+	case 19:
+		p.expr(0)
+		p.op(0x08, 0)
+		return false
+	case 20: // the value of a caught exception, or of the body
+		p.open(0x02, 0x7f, 1, 1)
+		p.op(0x1f, 0x7f, 1, 0, 0, 0)
+		p.labels = append(p.labels, 1)
+		p.body(depth, 1)
+		p.close()
+		p.close()
+		p.set()
 	}
 	return true
 }
@@ -231,7 +249,9 @@ func randomModule(seed uint64) []byte {
 	r := rand.New(rand.NewPCG(seed, 1))
 	i32 := []wasm.ValType{wasm.I32}
 	m := &wasm.Module{
-		Types:    []wasm.FuncType{{Params: []wasm.ValType{wasm.I32, wasm.I32}, Results: i32}, {Params: i32, Results: i32}},
+		Types: []wasm.FuncType{{Params: []wasm.ValType{wasm.I32, wasm.I32}, Results: i32},
+			{Params: i32, Results: i32}, {Params: i32}},
+		Tags:     []uint32{2},
 		Tables:   []wasm.Table{{Type: wasm.Funcref, Limits: wasm.Limits{Min: randomFuncs}}},
 		Memories: []wasm.Limits{{Min: 1, Max: 20, HasMax: true}},
 		Globals:  []wasm.Global{{GlobalType: wasm.GlobalType{Type: wasm.I32, Mutable: true}, Init: []byte{0x41, 0xd0, 0x0f, 0x0b}}},
@@ -253,7 +273,7 @@ func randomModule(seed uint64) []byte {
 func runRandom(t *testing.T, seed uint64) {
 	ctx := context.Background()
 	bin := randomModule(seed)
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(features))
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(features|experimental.CoreFeaturesExceptionHandling))
 	defer r.Close(ctx)
 	plain, err := r.InstantiateWithConfig(ctx, bin, wazero.NewModuleConfig().WithName(""))
 	if err != nil {
@@ -310,7 +330,7 @@ func describe(mod api.Module, call uint64) string {
 }
 
 func TestRandomModules(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(200) {
 		runRandom(t, seed)
 	}
 }
