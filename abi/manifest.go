@@ -52,6 +52,9 @@ type ManifestTaskhost struct {
 	MaxKernelBytes int64 `json:"max_kernel_bytes,omitempty"`
 	// MaxLogBytes bounds what one call can log. Default: the host's limit.
 	MaxLogBytes int64 `json:"max_log_bytes,omitempty"`
+	// MaxFuel bounds what one call may cost, in ticks (see Usage.Ticks); for each module, where there are several. Default: the host's
+	// limit.
+	MaxFuel int64 `json:"max_fuel,omitempty"`
 	// MaxStackBytes bounds the stack of one call. Default: the host's limit.
 	MaxStackBytes int64 `json:"max_stack_bytes,omitempty"`
 	// CancelGraceMS is how long a guest that is cancelled, or whose time is over, may run on to tidy up: taskhost_cancelled tells it.
@@ -89,6 +92,7 @@ type Limits struct {
 	Output       int64         `json:"output_bytes"`        // bytes; default 16 MiB
 	Log          int64         `json:"log_bytes"`           // bytes of messages for one call; default 1 MiB
 	Stack        int64         `json:"stack_bytes"`         // of native code, by an estimate on the safe side: bytes; default 32 MiB
+	Fuel         int64         `json:"fuel_ticks"`          // what one call may cost; default 0: as much as its run time allows
 	RunTime      time.Duration `json:"run_time_ns"`         // default 5 minutes
 	Module       int64         `json:"module_bytes"`        // size of one module file; default 64 MiB; set by the host alone
 	HTTPResponse int64         `json:"http_response_bytes"` // body of one response, bytes; default 16 MiB

@@ -137,6 +137,9 @@ func limitsWithDefaults(l abi.Limits) (abi.Limits, error) {
 	if l.Vars == 0 {
 		l.Vars = d.Vars
 	}
+	if l.Fuel < 0 {
+		return l, abi.Errorf(abi.CodeInvalid, "host.Config.Limits.Fuel is %d; it must be positive, or 0 for no limit", l.Fuel)
+	}
 	if l.Stack > maxStack {
 		return l, abi.Errorf(abi.CodeInvalid, "host.Config.Limits.Stack is %d; it must be at most %d", l.Stack, int64(maxStack))
 	}

@@ -221,7 +221,7 @@ func (i *instance) begin(ctx context.Context, call *abi.Call, report func(abi.Pr
 	i.badInput = false
 	i.memory.Rearm()
 	for _, m := range i.modules {
-		m.control.Begin(instrument.Unlimited)
+		m.control.Begin(i.v.fuel)
 	}
 }
 
@@ -361,7 +361,7 @@ func (i *instance) failure(err, cause error, limit time.Duration) *abi.Error {
 		e = abi.Errorf(abi.CodeFailed, "it exited with code %d", exit.ExitCode())
 		e.Exit = exit.ExitCode()
 	case i.tripped() == instrument.ReasonFuel:
-		e = abi.Errorf(abi.CodeFuelLimit, "it used up its budget of ticks")
+		e = abi.Errorf(abi.CodeFuelLimit, "it used up its budget of %d ticks; raise taskhost.max_fuel in the manifest", i.v.limits.Fuel)
 	case i.memory.Refused():
 		e = abi.Errorf(abi.CodeMemoryLimit, "it needs more memory than its limit of %d bytes and gave up; raise memory.max_pages in the manifest",
 			i.v.limits.Memory)

@@ -141,6 +141,7 @@ func checkTaskhost(t *abi.ManifestTaskhost) (key, problem string) {
 		{"max_kernel_bytes", t.MaxKernelBytes},
 		{"max_log_bytes", t.MaxLogBytes},
 		{"max_stack_bytes", t.MaxStackBytes},
+		{"max_fuel", t.MaxFuel},
 		{"cancel_grace_ms", int64(t.CancelGraceMS)},
 	} {
 		if f.value < 0 {
@@ -199,7 +200,7 @@ func manifestLimits(host abi.Limits, m *abi.Manifest) abi.Limits {
 		for _, f := range []struct {
 			to   *int64
 			from int64
-		}{{&l.Output, t.MaxOutputBytes}, {&l.KernelMemory, t.MaxKernelBytes}, {&l.Log, t.MaxLogBytes}, {&l.Stack, t.MaxStackBytes}} {
+		}{{&l.Output, t.MaxOutputBytes}, {&l.KernelMemory, t.MaxKernelBytes}, {&l.Log, t.MaxLogBytes}, {&l.Stack, t.MaxStackBytes}, {&l.Fuel, t.MaxFuel}} {
 			if f.from > 0 {
 				*f.to = f.from
 			}

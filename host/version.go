@@ -27,6 +27,7 @@ type version struct {
 	source    *resolved
 	limits    abi.Limits
 	config    map[string]string
+	fuel      int64 // ticks that a call may take
 	grace     time.Duration
 	sandbox   sandbox
 	isolation abi.Isolation
@@ -59,6 +60,9 @@ type mount struct {
 func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics *metricBook) (_ *version, err error) {
 	v := &version{host: h, name: name, source: r, metrics: metrics, loadedAt: time.Now()}
 	v.limits = manifestLimits(h.cfg.Limits, &r.manifest)
+	if v.fuel = v.limits.Fuel; v.fuel == 0 {
+		v.fuel = instrument.Unlimited
+	}
 	v.config = overlay(r.manifest.Config, h.cfg.PluginConfig[name])
 	v.maxInst = h.cfg.MaxInstances
 	v.isolation = abi.IsolationPristine
