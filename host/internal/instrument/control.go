@@ -120,7 +120,8 @@ func (c *Control) Interrupt() {
 	c.mu.Unlock()
 }
 
-// Used is the number of ticks taken since Begin. It can exceed the budget by what fits between two checks.
+// Used is the number of ticks taken since Begin. It can exceed the budget by what fits between two checks. While a call
+// is under way it may be read from another goroutine, one that Begin happened before, and lags by up to a slice.
 func (c *Control) Used() int64 {
 	if c.ticks == nil {
 		return 0
