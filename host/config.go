@@ -31,6 +31,10 @@ type Config struct {
 	// Limits are the limits of plugins whose manifest sets none; fields that are zero get abi.DefaultLimits.
 	Limits abi.Limits
 
+	// MaxMemory bounds the memories of all instances together, idle ones included, in bytes: their sizes, which is more than the system
+	// has given them. A call that finds no room waits for it; idle instances make room first. Default: 4 GiB.
+	MaxMemory int64
+
 	// MaxInstances bounds how many calls of one plugin run at once, for plugins whose manifest does not say;
 	// more calls wait. Default: 4 for each core the process may use.
 	MaxInstances int
@@ -76,6 +80,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.WatchInterval == 0 {
 		c.WatchInterval = 250 * time.Millisecond
 	}
+	if c.MaxMemory == 0 {
+		c.MaxMemory = 4 << 30
+	}
 	if c.MaxInstances == 0 {
 		c.MaxInstances = 4 * runtime.GOMAXPROCS(0)
 	}
@@ -89,6 +96,8 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	switch {
+	case c.MaxMemory < 2*pageSize:
+		return c, abi.Errorf(abi.CodeInvalid, "host.Config.MaxMemory is %d; it must be at least %d, or 0 for the default", c.MaxMemory, 2*pageSize)
 	case c.MaxInstances < 0:
 		return c, abi.Errorf(abi.CodeInvalid, "host.Config.MaxInstances is %d; it must be positive, or 0 for the default", c.MaxInstances)
 	case c.IdleTimeout < 0:

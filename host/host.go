@@ -36,6 +36,7 @@ type Host struct {
 	anonymous wazero.ModuleConfig // of the kernel
 	bareWASI  api.Module          // WASI for plugins without folders
 	memory    *linmem.System
+	budget    *budget
 
 	mu      sync.RWMutex
 	plugins map[string]*plugin
@@ -110,6 +111,7 @@ func (h *Host) makeRuntime(ctx context.Context) (err error) {
 		return abi.Errorf(abi.CodeInternal, "host: %w", err)
 	}
 	h.memory = linmem.NewSystem()
+	h.budget = newBudget(h.cfg.MaxMemory, h.evictIdle)
 	if _, err := wasi.Instantiate(ctx, h.runtime); err != nil {
 		return fail(err)
 	}
@@ -252,6 +254,28 @@ func (h *Host) emit(e Event) {
 	}
 }
 
+// evictIdle closes one idle instance of any plugin; false if there is none.
+func (h *Host) evictIdle() bool {
+	for _, p := range h.pools() {
+		if i := p.takeOldest(); i != nil {
+			p.discard(i)
+			return true
+		}
+	}
+	return false
+}
+
+// pools are those of all versions.
+func (h *Host) pools() []*pool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	pools := make([]*pool, 0, len(h.alive))
+	for v := range h.alive {
+		pools = append(pools, v.pool)
+	}
+	return pools
+}
+
 // reap closes idle instances in time.
 func (h *Host) reap(ctx context.Context) {
 	tick := time.NewTicker(max(h.cfg.IdleTimeout/4, time.Millisecond))
@@ -261,13 +285,7 @@ func (h *Host) reap(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			h.mu.RLock()
-			pools := make([]*pool, 0, len(h.alive))
-			for v := range h.alive {
-				pools = append(pools, v.pool)
-			}
-			h.mu.RUnlock()
-			for _, p := range pools {
+			for _, p := range h.pools() {
 				p.reap(now.Add(-h.cfg.IdleTimeout))
 			}
 		}

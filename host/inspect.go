@@ -21,6 +21,7 @@ type shape struct {
 	toolchain string
 	functions []string // sorted
 	def       string   // the function that runs when none is named; empty: there is no such choice
+	memory    int64    // that the modules declare, in bytes
 	imports   []string // module.name of all modules, sorted, without those among themselves
 }
 
@@ -81,7 +82,6 @@ func reservedModule(name string) bool {
 // inspect checks a version's modules as far as that can be done without compiling them.
 func inspect(r *resolved, limits abi.Limits) (shape, error) {
 	var s shape
-	var memory int64
 	names := map[string]bool{}
 	for _, m := range r.modules {
 		names[m.name] = true
@@ -92,7 +92,7 @@ func inspect(r *resolved, limits abi.Limits) (shape, error) {
 			return s, err
 		}
 		if l, imported, ok := mod.Memory(); ok && !imported {
-			memory += int64(l.Min) * pageSize
+			s.memory += int64(l.Min) * pageSize
 		}
 		if err := s.addImports(mod, names); err != nil {
 			return s, err
@@ -104,9 +104,9 @@ func inspect(r *resolved, limits abi.Limits) (shape, error) {
 	}
 	slices.Sort(s.imports)
 	s.imports = slices.Compact(s.imports)
-	if memory > limits.Memory {
+	if s.memory > limits.Memory {
 		return s, abi.Errorf(abi.CodeMemoryLimit, "it needs %d bytes of memory to start, the limit is %d; raise memory.max_pages in the manifest",
-			memory, limits.Memory)
+			s.memory, limits.Memory)
 	}
 	if len(s.functions) == 0 {
 		return s, abi.Errorf(abi.CodeRefused, "it exports no function that can be called: want one without parameters and with no result or one i32, or _start")

@@ -28,6 +28,7 @@ type instance struct {
 	memory       *linmem.Allocator
 	funcs        map[string]api.Function
 	result       [1]uint64
+	meter        meter
 	stop         interrupter
 	idleAt       time.Time
 
@@ -77,7 +78,18 @@ func instanceOf(ctx context.Context) *instance {
 
 // newInstance makes an instance and initialises its modules' runtimes. It runs guests' code, within the call's context and limits.
 func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(abi.Progress)) (inst *instance, err error) {
-	i := &instance{v: v, memory: v.host.memory.NewAllocator(uint64(v.limits.Memory)), funcs: map[string]api.Function{}}
+	need := v.startMemory()
+	if err := v.host.budget.enter(ctx, need); err != nil {
+		if ctx.Err() == nil {
+			return nil, err
+		}
+		e := interruption(err, 0)
+		e.Message += ", while waiting for memory: the plugins together have all that they may"
+		return nil, e
+	}
+	i := &instance{v: v, funcs: map[string]api.Function{}}
+	i.meter = meter{budget: v.host.budget, inst: i, prepaid: need}
+	i.memory = v.host.memory.NewAllocator(uint64(v.limits.Memory), linmem.Meter{Grow: i.meter.grow, Free: i.meter.free})
 	i.ctx.inst = i
 	i.stop.inst = i
 	v.pool.add(i)
@@ -103,6 +115,7 @@ func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(a
 	}
 	cause := i.stop.disarm()
 	i.end()
+	i.meter.settle()
 	if err == nil {
 		return i, nil
 	}
@@ -118,7 +131,7 @@ const initLimit = 30 * time.Second
 func (i *instance) instantiate() error {
 	v := i.v
 	rt := v.host.runtime
-	kernelMemory := v.host.memory.NewAllocator(uint64(v.limits.KernelMemory))
+	kernelMemory := v.host.memory.NewAllocator(uint64(v.limits.KernelMemory), linmem.Meter{Grow: i.meter.grow, Free: i.meter.free})
 	kctx := experimental.WithMemoryAllocator(&i.ctx, kernelMemory)
 	k, err := rt.InstantiateModule(kctx, v.host.kernel, v.host.anonymous)
 	if err != nil {
@@ -219,6 +232,7 @@ func (i *instance) begin(ctx context.Context, call *abi.Call, report func(abi.Pr
 	i.parent, i.call, i.report = ctx, call, report
 	i.logged = 0
 	i.badInput = false
+	i.meter.starved = false
 	i.memory.Rearm()
 	for _, m := range i.modules {
 		m.control.Begin(i.v.fuel)
@@ -253,6 +267,11 @@ func (i *instance) run(ctx context.Context, call *abi.Call, started time.Time, r
 		out, err = i.outcome()
 	default:
 		err = i.failure(err, cause, i.v.limits.RunTime)
+	}
+	if i.meter.starved && abi.CodeOf(err) == abi.CodeFailed { // it did not take it well
+		said := abi.AsError(err).Message
+		err = i.meter.refusal()
+		abi.AsError(err).Message += "; it said: " + said
 	}
 	if abi.CodeOf(err) == abi.CodeFailed && (cause != nil || ctx.Err() != nil) { // it saw that it is to stop, and did
 		err = stopped(abi.AsError(err), cause, ctx, i.v.limits.RunTime)
@@ -354,6 +373,8 @@ func (i *instance) failure(err, cause error, limit time.Duration) *abi.Error {
 	switch {
 	case cause != nil:
 		e = interruption(cause, limit)
+	case i.meter.starved:
+		e = i.meter.refusal()
 	case errors.As(err, &e): // a function of the host ended it
 		c := *e
 		e = &c
@@ -428,6 +449,8 @@ func (i *instance) close() {
 	if i.kernel != nil {
 		_ = i.kernel.Module().Close(context.Background())
 	}
+	i.meter.settle()
+	i.meter.budget.leave()
 }
 
 // progress passes the guest's report on.

@@ -58,6 +58,18 @@ func (p *pool) take() *instance {
 	return i
 }
 
+// takeOldest is take for the instance that has been idle for longest.
+func (p *pool) takeOldest() *instance {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
+		return nil
+	}
+	i := p.idle[0]
+	p.idle = append(p.idle[:0], p.idle[1:]...)
+	return i
+}
+
 // put makes an instance idle, or closes it if the pool is closed.
 func (p *pool) put(i *instance, now time.Time) {
 	p.mu.Lock()
@@ -69,7 +81,9 @@ func (p *pool) put(i *instance, now time.Time) {
 	p.mu.Unlock()
 	if closed {
 		p.discard(i)
+		return
 	}
+	p.v.host.budget.signal()
 }
 
 // add counts a new instance.

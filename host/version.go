@@ -215,6 +215,18 @@ func (v *version) event(kind EventKind) Event {
 	return Event{Kind: kind, Time: time.Now(), Plugin: v.name, Version: v.source.digest}
 }
 
+// startMemory is what an instance takes to start, in bytes.
+func (v *version) startMemory() int64 {
+	if v.snapshot == nil {
+		return v.memory + pageSize
+	}
+	n := int64(pageSize)
+	for _, m := range v.snapshot.memories {
+		n += int64(m.Size())
+	}
+	return n
+}
+
 // run makes one call on the version.
 func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progress)) (res abi.Result, err error) {
 	res.Version = v.source.digest

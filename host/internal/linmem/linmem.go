@@ -45,12 +45,22 @@ type Allocator struct {
 	used     atomic.Uint64
 	refused  atomic.Bool
 	memories []*Memory
+	meter    Meter
+}
+
+// Meter is asked before the memories of an allocator grow, and told when they are gone.
+type Meter struct {
+	Grow func(bytes uint64) bool
+	Free func(bytes uint64)
 }
 
 var _ experimental.MemoryAllocator = (*Allocator)(nil)
 
 // NewAllocator makes an allocator for memories of at most limit bytes together.
-func (s *System) NewAllocator(limit uint64) *Allocator { return &Allocator{system: s, limit: limit} }
+// The zero Meter is none.
+func (s *System) NewAllocator(limit uint64, meter Meter) *Allocator {
+	return &Allocator{system: s, limit: limit, meter: meter}
+}
 
 // Size is the sum of the memories' sizes, in bytes.
 func (a *Allocator) Size() uint64 { return a.used.Load() }
@@ -99,9 +109,15 @@ func (m *Memory) Reallocate(size uint64) []byte {
 		m.owner.refused.Store(true)
 		return nil
 	}
+	if m.owner.meter.Grow != nil && !m.owner.meter.Grow(grow) {
+		return nil
+	}
 	b := m.region.slice(size)
 	if b == nil {
 		m.owner.refused.Store(true)
+		if m.owner.meter.Free != nil {
+			m.owner.meter.Free(grow)
+		}
 		return nil
 	}
 	m.size = size
@@ -112,6 +128,9 @@ func (m *Memory) Reallocate(size uint64) []byte {
 // Free implements experimental.LinearMemory.
 func (m *Memory) Free() {
 	m.owner.used.Add(-m.size)
+	if m.owner.meter.Free != nil && m.size > 0 {
+		m.owner.meter.Free(m.size)
+	}
 	m.size = 0
 	m.image = nil
 	m.region.free()

@@ -26,7 +26,7 @@ func TestNative(t *testing.T) {
 
 func newMemory(t *testing.T, s *System, limit, size uint64) *Memory {
 	t.Helper()
-	m := s.NewAllocator(limit).Allocate(0, limit).(*Memory)
+	m := s.NewAllocator(limit, Meter{}).Allocate(0, limit).(*Memory)
 	t.Cleanup(m.Free)
 	if m.Reallocate(size) == nil {
 		t.Fatalf("no memory of %d bytes", size)
@@ -37,7 +37,7 @@ func newMemory(t *testing.T, s *System, limit, size uint64) *Memory {
 func TestAllocatorHoldsTheSumToItsBound(t *testing.T) {
 	for name, s := range systems(t) {
 		t.Run(name, func(t *testing.T) {
-			a := s.NewAllocator(10 << 16)
+			a := s.NewAllocator(10<<16, Meter{})
 			one, two := a.Allocate(0, 1<<32), a.Allocate(0, 1<<32)
 			defer two.Free()
 			if one.Reallocate(6<<16) == nil || two.Reallocate(4<<16) == nil {
@@ -135,7 +135,7 @@ func BenchmarkRestore(b *testing.B) {
 	for _, pages := range []int{1, 14, 100, 1000} {
 		b.Run(fmt.Sprintf("%d pages", pages), func(b *testing.B) {
 			const size = 64 << 16
-			m := s.NewAllocator(size).Allocate(0, size).(*Memory)
+			m := s.NewAllocator(size, Meter{}).Allocate(0, size).(*Memory)
 			defer m.Free()
 			mem := m.Reallocate(size)
 			image, err := m.Image()
