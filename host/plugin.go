@@ -106,6 +106,9 @@ func (h *Host) makeVersion(ctx context.Context, name string, r *resolved, metric
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(h.hurry, func() { cancel(context.Cause(h.hurry)) })()
+	if ctx.Err() != nil {
+		return nil, interruption(context.Cause(ctx), 0)
+	}
 	v, err := h.newVersion(ctx, name, r, metrics)
 	if err == nil || ctx.Err() == nil || abi.CodeOf(err) != abi.CodeRefused ||
 		!errors.Is(err, ctx.Err()) && !errors.Is(err, context.Cause(ctx)) {
