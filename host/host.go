@@ -31,6 +31,7 @@ import (
 type Host struct {
 	cfg       Config
 	cache     wazero.CompilationCache
+	passes    passCache
 	runtime   wazero.Runtime
 	kernel    wazero.CompiledModule
 	anonymous wazero.ModuleConfig // of the kernel
@@ -102,6 +103,7 @@ func (h *Host) makeRuntime(ctx context.Context) (err error) {
 		if h.cache, err = openCache(h.cfg.CacheDir); err != nil {
 			return err
 		}
+		h.passes = openPassCache(h.cfg.CacheDir)
 		config = config.WithCompilationCache(h.cache)
 	}
 	h.runtime = wazero.NewRuntimeWithConfig(ctx, config)
@@ -157,7 +159,7 @@ func (h *Host) compile(ctx context.Context, m module, stack int64) (c compiled, 
 		}
 	}()
 	c.name = m.name
-	if c.pass, err = instrument.Rewrite(m.wasm, instrument.Config{StackBytes: stack}); err != nil {
+	if c.pass, err = h.passes.rewrite(m.wasm, instrument.Config{StackBytes: stack}); err != nil {
 		return c, err
 	}
 	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
