@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"unicode"
@@ -22,8 +23,29 @@ type document struct {
 	md     goldmark.Markdown
 }
 
-// parse reads GitHub-flavoured Markdown with footnotes. It needs no sanitizing: nothing is left out.
-func parse(source []byte, hardWraps bool) *document {
+// A sandbox is put back to the state after its start before each call, so what is made and warmed up here is made once, not once a call.
+var (
+	standard = newMarkdown(false)
+	_        = warmUp()
+	_        = collectLater()
+)
+
+// collectLater has the garbage collector run less often than it would, as long as memory is far from the host's usual limit: most
+// documents are done before it runs at all.
+func collectLater() int64 {
+	debug.SetGCPercent(400)
+	return debug.SetMemoryLimit(128 << 20)
+}
+
+func warmUp() bool {
+	d := parse([]byte("---\ntitle: x\n---\n# é &copy; `x`\n\n- [x] *a* **b** ~~c~~ <https://x> http://y.org\n\n| a |\n|:-:|\n| b |\n\n"+
+		"```go\nx\n```\n\n<p>x &amp; y</p>\n\n> [a](b \"c\") ![d](e)\n\n1. x[^1]\n\n[^1]: y\n"), false)
+	dirty, err := d.render()
+	return err == nil && policy.SanitizeReader(dirty).Len() > 0 && len(d.blocks(d.root)) > 0
+}
+
+// newMarkdown reads and writes GitHub-flavoured Markdown with footnotes. Nothing is left out: what it writes is to be sanitized.
+func newMarkdown(hardWraps bool) goldmark.Markdown {
 	options := []goldmark.Option{
 		goldmark.WithExtensions(
 			extension.Linkify, extension.Strikethrough, extension.TaskList, extension.Footnote,
@@ -31,12 +53,19 @@ func parse(source []byte, hardWraps bool) *document {
 			extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
 		),
 		goldmark.WithParserOptions(parser.WithAutoHeadingID()),
-		goldmark.WithRendererOptions(html.WithUnsafe()), // what it renders is sanitized
+		goldmark.WithRendererOptions(html.WithUnsafe()),
 	}
 	if hardWraps {
 		options = append(options, goldmark.WithRendererOptions(html.WithHardWraps()))
 	}
-	d := &document{md: goldmark.New(options...)}
+	return goldmark.New(options...)
+}
+
+func parse(source []byte, hardWraps bool) *document {
+	d := &document{md: standard}
+	if hardWraps {
+		d.md = newMarkdown(true)
+	}
 	d.title, d.source = frontMatter(bytes.TrimPrefix(source, []byte("\ufeff")))
 	context := parser.NewContext(parser.WithIDs(&slugs{taken: map[string]bool{}}))
 	d.root = d.md.Parser().Parse(text.NewReader(d.source), parser.WithContext(context))
@@ -46,6 +75,13 @@ func parse(source []byte, hardWraps bool) *document {
 		}
 	}
 	return d
+}
+
+// render gives the HTML, which is not yet sanitized.
+func (d *document) render() (*bytes.Buffer, error) {
+	var b bytes.Buffer
+	err := d.md.Renderer().Render(&b, d.source, d.root)
+	return &b, err
 }
 
 // heading is one entry of the table of contents.

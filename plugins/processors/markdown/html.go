@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"html"
 	"regexp"
-	"sync"
 
 	"github.com/microcosm-cc/bluemonday"
 
@@ -28,12 +27,12 @@ func toHTML(source []byte) ([]byte, error) {
 	d := parse(source, hardWraps)
 
 	taskhost.Progress(1, 3, "rendering")
-	var dirty bytes.Buffer
-	if err := d.md.Renderer().Render(&dirty, d.source, d.root); err != nil {
+	dirty, err := d.render()
+	if err != nil {
 		return nil, err
 	}
 	taskhost.Progress(2, 3, "sanitizing")
-	clean := policy().SanitizeReader(&dirty)
+	clean := policy.SanitizeReader(dirty)
 	if standalone {
 		clean = page(d.title, clean.Bytes())
 	}
@@ -41,9 +40,11 @@ func toHTML(source []byte) ([]byte, error) {
 	return clean.Bytes(), nil
 }
 
-// policy is bluemonday's for what users write, and what GitHub-flavoured Markdown needs besides: the language of code, task lists,
-// footnotes, and ids of headings in any script. It is made in the call that needs it, which keeps the start of a sandbox cheap.
-var policy = sync.OnceValue(func() *bluemonday.Policy {
+var policy = newPolicy()
+
+// newPolicy is bluemonday's for what users write, and what GitHub-flavoured Markdown needs besides: the language of code, task lists,
+// footnotes, and ids of headings in any script.
+func newPolicy() *bluemonday.Policy {
 	p := bluemonday.UGCPolicy()
 	p.AllowAttrs("class").Matching(regexp.MustCompile(`^language-[\w+#.-]+$`)).OnElements("code")
 	p.AllowAttrs("type").Matching(regexp.MustCompile(`^checkbox$`)).OnElements("input")
@@ -52,7 +53,7 @@ var policy = sync.OnceValue(func() *bluemonday.Policy {
 	p.AllowAttrs("class").Matching(regexp.MustCompile(`^footnote(s|-ref|-backref)$`)).OnElements("a", "div")
 	p.AllowAttrs("role").Matching(regexp.MustCompile(`^doc-(noteref|backlink|endnotes)$`)).OnElements("a", "div")
 	return p
-})
+}
 
 const style = `body { max-width: 46em; margin: 2em auto; padding: 0 1em; font: 16px/1.6 system-ui, sans-serif; color: #1f2328; }
 h1, h2 { border-bottom: 1px solid #d1d9e0; padding-bottom: .3em; }

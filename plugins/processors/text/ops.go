@@ -19,8 +19,13 @@ type operation struct {
 	most     int  // the largest
 }
 
-// operations are looked up once for each call, so the table is made then and not when the sandbox starts.
-func operations() map[string]operation {
+// A sandbox is put back to the state after its start before each call, so what is made and warmed up here is made once, not once a call.
+var (
+	operations = newOperations()
+	_          = normalize("e\u0301")
+)
+
+func newOperations() map[string]operation {
 	plain := func(f func(string) string) operation {
 		return operation{run: func(text string, _ int) string { return f(text) }}
 	}
@@ -70,7 +75,6 @@ func apply(text, list string) (string, error) {
 }
 
 func parse(list string) ([]step, error) {
-	known := operations()
 	names := strings.Split(list, ",")
 	if len(names) > maxOps {
 		return nil, fmt.Errorf("config ops: %d operations are more than %d", len(names), maxOps)
@@ -78,12 +82,12 @@ func parse(list string) ([]step, error) {
 	steps := make([]step, 0, len(names))
 	for _, item := range names {
 		name, number, given := strings.Cut(strings.TrimSpace(item), "=")
-		op, ok := known[name]
+		op, ok := operations[name]
 		s := step{name, op, op.standard}
 		switch {
 		case !ok:
 			return nil, fmt.Errorf("config ops: there is no operation %q; there are %s", name,
-				strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+				strings.Join(slices.Sorted(maps.Keys(operations)), ", "))
 		case given && !op.number:
 			return nil, fmt.Errorf("config ops: %s takes no number", name)
 		case given:
