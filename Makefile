@@ -16,6 +16,8 @@ include plugins.mk
 help: ## this list
 	@echo "make TARGET:"
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@echo "  plugins          build/plugins (shipped) and build/testdata (for tests), from source"
+	@echo "  toolchains       install what the plugins of other languages are built with"
 
 build: ## build/taskhost, the CLI
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BUILD)/taskhost ./cmd/taskhost

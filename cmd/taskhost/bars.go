@@ -79,7 +79,7 @@ func (b *bars) event(e manager.Event) {
 	case manager.EventProgress:
 		b.running[t.ID].set(t)
 	case manager.EventFinish:
-		if t.Status != manager.StatusCompleted {
+		if t.Status == manager.StatusFailed {
 			b.failed.Add(1)
 		}
 		tb := b.running[t.ID]
@@ -197,8 +197,9 @@ type aboveBars struct {
 }
 
 func (w aboveBars) Write(p []byte) (int, error) {
-	if n, err := w.bars.Write(p); err == nil {
-		return n, nil
+	// After a ^C that the terminal echoed, the cursor does not stand in the first column.
+	if _, err := w.bars.Write(append([]byte{'\r'}, p...)); err == nil {
+		return len(p), nil
 	}
 	return w.plain.Write(p)
 }

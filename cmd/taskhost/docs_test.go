@@ -13,11 +13,11 @@ import (
 // TestDocsRun runs what README.md and docs/*.md show. The convention for their authors:
 //
 //   - A block marked ```console is a terminal session. Its lines that begin with "$ " are commands, and lines that begin with "> " go on
-//     with the command before; the rest is output, which is shown and not compared. The commands of a block run in one sh -e.
-//   - All blocks of one document run in one folder, in their order. It holds README.md, docs/ and testdata/ of the repository as copies
-//     or links, and build/, with build/taskhost and the plugins; taskhost is in PATH too.
-//   - A command that is shown because it fails ends in "|| true", or the block says "exit code N" in its output: it is enough that
-//     a line "(exit code N)" follows the command, which must then end with this code.
+//     with the command before; the rest is output, which is shown and not compared.
+//   - All blocks of one document run in their order in one sh -e, so variables and the working folder stay, as they do for a reader who
+//     pastes them. The folder holds README.md, docs/ and testdata/ of the repository, and build/ with build/taskhost and the plugins, as
+//     copies or links; taskhost is in PATH, too.
+//   - A command that is shown because it fails is followed by a line "(exit code N)", and must end with this code.
 //   - A block marked ```sh is not run. It is for installing things and for make, which CI runs itself.
 func TestDocsRun(t *testing.T) {
 	root := repository(t)
@@ -33,16 +33,16 @@ func TestDocsRun(t *testing.T) {
 		}
 		t.Run(filepath.Base(doc), func(t *testing.T) {
 			t.Parallel()
-			dir := docsFolder(t, root)
+			var script strings.Builder
 			for _, b := range blocks {
-				cmd := exec.Command("sh", "-e")
-				cmd.Dir = dir
-				cmd.Stdin = strings.NewReader(b.script)
-				cmd.Env = append(os.Environ(), env...)
-				cmd.Env = append(cmd.Env, "TASKHOST_PLUGINS=") // as it is for a reader
-				if out, err := cmd.CombinedOutput(); err != nil {
-					t.Fatalf("%s:%d: %v\n%s\n%s", filepath.Base(doc), b.line, err, b.script, out)
-				}
+				fmt.Fprintf(&script, "echo '== line %d'\n%s", b.line, b.script)
+			}
+			cmd := exec.Command("sh", "-e", "-c", script.String())
+			cmd.Dir = docsFolder(t, root)
+			cmd.Env = append(os.Environ(), env...)
+			cmd.Env = append(cmd.Env, "TASKHOST_PLUGINS=") // as it is for a reader
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("the block at the last line number fails: %v\n%s", err, out)
 			}
 		})
 	}

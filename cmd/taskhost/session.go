@@ -88,7 +88,7 @@ func (s *session) watch(ctx context.Context, addr string, log *slog.Logger) (*mo
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	cfg := monitor.Config{Registerer: reg, Health: s.health}
-	if s.app.verbose > 0 { // without -v an error is told once, at the end
+	if s.app.verbose > 1 { // else an error is told once, at the end
 		cfg.Logger = log
 	}
 	mon, err := monitor.New(cfg)

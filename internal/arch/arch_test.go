@@ -2,6 +2,7 @@
 package arch
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -22,6 +23,9 @@ type rule struct {
 }
 
 var rules = []rule{
+	{
+		pkg: ".", why: "the root holds documentation and examples",
+	},
 	{
 		pkg: "abi", why: "the contract between all parts costs nothing to import",
 	},
@@ -83,7 +87,7 @@ func TestImportDirections(t *testing.T) {
 		if p.Module == nil || !p.Module.Main || len(p.GoFiles) == 0 {
 			continue
 		}
-		rel := strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
+		rel := cmp.Or(strings.TrimPrefix(strings.TrimPrefix(path, module), "/"), ".")
 		r, ok := ruleFor(rel)
 		if !ok {
 			t.Errorf("%s has no rule: add one to the table in internal/arch that says what it may be built from, and why", path)
