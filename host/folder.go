@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/taskhost/taskhost/abi"
@@ -23,10 +24,12 @@ type folder struct {
 	seen  map[string]*entry
 	names map[string]bool // invalid names that were reported
 	lost  bool            // the folder could not be read the last time
+	slots chan struct{}   // one token for each plugin that is being loaded
 }
 
-// entry is what is known of the files of one plugin.
+// entry is what is known of the files of one plugin. While it is busy, it belongs to the goroutine that loads the plugin.
 type entry struct {
+	busy   atomic.Bool
 	stamp  string   // of the files as they were at the last look
 	loaded string   // of the files as they were loaded or refused
 	extra  []string // other files that the manifest names
@@ -37,6 +40,7 @@ type entry struct {
 func (f *folder) load(ctx context.Context) {
 	f.seen = map[string]*entry{}
 	f.names = map[string]bool{}
+	f.slots = make(chan struct{}, max(4, runtime.GOMAXPROCS(0)))
 	names, err := f.list()
 	if err != nil {
 		f.host.cfg.Logger.Error("plugin folder cannot be read", "dir", f.dir, "error", err)
@@ -48,13 +52,8 @@ func (f *folder) load(ctx context.Context) {
 		f.seen[name] = e
 	}
 	var group sync.WaitGroup
-	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for name, e := range f.seen {
-		slots <- struct{}{}
-		group.Go(func() {
-			f.loadPlugin(ctx, name, e)
-			<-slots
-		})
+		group.Go(func() { f.loadPlugin(ctx, name, e) })
 	}
 	group.Wait()
 }
@@ -94,6 +93,9 @@ func (f *folder) look(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if e.busy.Load() {
+			continue
+		}
 		if !slices.Contains(names, name) {
 			if e.gone {
 				delete(f.seen, name)
@@ -105,15 +107,22 @@ func (f *folder) look(ctx context.Context) {
 		}
 		e.gone = false
 		stamp := f.stamp(name, e)
-		if stamp == e.stamp && stamp != e.loaded {
-			f.loadPlugin(ctx, name, e)
-		}
+		changed := stamp == e.stamp && stamp != e.loaded
 		e.stamp = stamp
+		if changed { // a plugin that takes long to start holds up no other
+			e.busy.Store(true)
+			f.host.workers.Go(func() {
+				f.loadPlugin(ctx, name, e)
+				e.busy.Store(false)
+			})
+		}
 	}
 }
 
 // loadPlugin loads the files of one plugin as they are now.
 func (f *folder) loadPlugin(ctx context.Context, name string, e *entry) {
+	f.slots <- struct{}{}
+	defer func() { <-f.slots }()
 	if f.host.begin() != nil {
 		return
 	}

@@ -161,6 +161,9 @@ func (r *resolved) makeDigest() abi.Digest {
 
 // readFile reads a regular file of at most limit bytes.
 func readFile(path string, limit int64) ([]byte, error) {
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() { // to open a pipe would wait for its writer
+		return nil, abi.Errorf(abi.CodeRefused, "%s is not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, abi.Errorf(abi.CodeRefused, "%w", err)
