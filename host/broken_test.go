@@ -141,4 +141,10 @@ func TestNewIsCancelled(t *testing.T) {
 	if h != nil {
 		t.Error("there is a host beside the error")
 	}
+	for _, cache := range []string{testCache, "off"} { // under a context that ended before
+		for _, cfg := range []host.Config{{CacheDir: cache}, {CacheDir: cache, Dir: dir}} {
+			_, err := host.New(ctx, cfg)
+			wantCode(t, err, abi.CodeCancelled)
+		}
+	}
 }

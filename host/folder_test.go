@@ -288,6 +288,23 @@ func TestFolderBroken(t *testing.T) {
 	}
 }
 
+// TestFolderSlowStart checks that a plugin that never finishes starting holds up no other, and is gone with the host.
+func TestFolderSlowStart(t *testing.T) {
+	dir := t.TempDir()
+	h, events := watching(t, dir, host.Config{})
+	write(t, filepath.Join(dir, "loops.wasm"), broken(t, "init-loops"))
+	for n, name := range []string{"one", "two", "three"} {
+		write(t, filepath.Join(dir, name+".wasm"), speaking(t, "aaa"))
+		events.nth(t, host.EventLoad, n+1)
+		if got := says(t, h, name); got != "aaa" {
+			t.Errorf("%s says %q", name, got)
+		}
+	}
+	if refused := events.all(host.EventRefuse); len(refused) != 0 {
+		t.Errorf("the others came after the one that loops was given up: %v", refused[0].Err)
+	}
+}
+
 // TestFolderGone checks that a folder that cannot be read leaves the plugins as they are.
 func TestFolderGone(t *testing.T) {
 	base := t.TempDir()

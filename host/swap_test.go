@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host"
@@ -194,6 +196,72 @@ func TestRunningCallsKeepTheirVersion(t *testing.T) {
 	}
 	if calls != 3 {
 		t.Errorf("%d calls ended on the old version before it was freed", calls)
+	}
+}
+
+// TestSameModuleTwice checks that plugins of the same bytes, and versions that come back while they still run, do not take each other's
+// code away.
+func TestSameModuleTwice(t *testing.T) {
+	events := newRecorder()
+	h := newHost(t, host.Config{OnEvent: events.on})
+	const grace = `{"taskhost": {"cancel_grace_ms": 10000}}`
+	a := swapTo(t, h, "progress", guest(t, "progress"), grace)
+	swapTo(t, h, "twin", guest(t, "progress"), grace)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := waitingCall(ctx, t, h, "wait")
+	for n := range 3 {
+		swapTo(t, h, "progress", guest(t, "echo"), "")
+		if again := swapTo(t, h, "progress", guest(t, "progress"), grace); again.Digest != a.Digest {
+			t.Errorf("the same module and manifest are version %s, then %s", a.Digest, again.Digest)
+		}
+		events.nth(t, host.EventFree, n+1) // of echo, and of progress but for the first
+		if got := run(t, h, "progress", "3") + run(t, h, "twin", "2"); got != "32" {
+			t.Errorf("they give %q", got)
+		}
+	}
+	versions, err := h.Versions("progress")
+	if err != nil || len(versions) != 2 || versions[0].Running != 1 || !versions[0].Current {
+		t.Errorf("the versions are %+v: %v", versions, err)
+	}
+	cancel()
+	wantCode(t, <-ended, abi.CodeCancelled)
+	events.nth(t, host.EventFree, 6)
+	if got := run(t, h, "progress", "3") + run(t, h, "twin", "2"); got != "32" {
+		t.Errorf("in the end they give %q", got)
+	}
+}
+
+// TestEventsMayLook checks that whoever hears of an event can ask the host about its plugins.
+func TestEventsMayLook(t *testing.T) {
+	var at atomic.Pointer[host.Host]
+	kinds := sync.Map{}
+	h := newHost(t, host.Config{IdleTimeout: 4 * time.Millisecond, OnEvent: func(e host.Event) {
+		kinds.Store(e.Kind, true)
+		if h := at.Load(); h != nil {
+			for _, i := range h.Plugins() {
+				_, _ = h.Versions(i.Name) // it may be gone again
+			}
+		}
+	}})
+	at.Store(h)
+	swapWord(t, h, "aaa")
+	swapWord(t, h, "bbb")
+	says(t, h, "p")
+	if _, err := h.Rollback(t.Context(), "p"); err != nil {
+		t.Fatal(err)
+	}
+	swap(t, h, "metrics", `{"taskhost": {"isolation": "fresh"}}`)
+	run(t, h, "metrics", "add a 1")
+	_, err := h.Swap(t.Context(), "p", host.Source{Wasm: broken(t, "not-wasm")})
+	wantCode(t, err, abi.CodeRefused)
+	eventually(t, "instances are released", func() bool { return info(t, h, "p").Instances == 0 })
+	for _, kind := range []host.EventKind{
+		host.EventCall, host.EventMetric, host.EventLoad, host.EventRefuse, host.EventRollback, host.EventFree, host.EventInstantiate, host.EventInstanceGone,
+	} {
+		if _, ok := kinds.Load(kind); !ok {
+			t.Errorf("there was no event %s", kind)
+		}
 	}
 }
 
