@@ -23,7 +23,7 @@ const (
 	opI64ExtendI32U = 0xad
 )
 
-// code is a sequence of instructions under construction. Its methods append one instruction and return it for chaining.
+// code is a sequence of instructions under construction. Its methods append one instruction, and most return it for chaining.
 type code []byte
 
 func (c *code) raw(b ...byte) *code {
@@ -56,11 +56,12 @@ func (c *code) call(f uint32) *code { return c.op(wasm.OpCall).u32(f) }
 
 func (c *code) ifThen() *code { return c.raw(byte(wasm.OpIf), 0x40) }
 
-func (c *code) end() *code { return c.op(wasm.OpEnd) }
+func (c *code) end() { c.op(wasm.OpEnd) }
 
-func (c *code) bulk(k helperKind) *code {
+func (c *code) bulk(k helperKind) {
 	if k == helpFill {
-		return c.raw(0xfc, byte(wasm.OpMemoryFill&0xff), 0)
+		c.raw(0xfc, byte(wasm.OpMemoryFill&0xff), 0)
+		return
 	}
-	return c.raw(0xfc, byte(wasm.OpMemoryCopy&0xff), 0, 0)
+	c.raw(0xfc, byte(wasm.OpMemoryCopy&0xff), 0, 0)
 }

@@ -27,33 +27,34 @@ type guest struct {
 	res *instrument.Result
 }
 
-func newGuest(t testing.TB, file string, cfg instrument.Config) *guest {
+func newGuest(tb testing.TB, file string, cfg instrument.Config) *guest {
+	tb.Helper()
 	bin, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return instantiate(t, bin, cfg)
+	return instantiate(tb, bin, cfg)
 }
 
-func instantiate(t testing.TB, bin []byte, cfg instrument.Config) *guest {
-	t.Helper()
+func instantiate(tb testing.TB, bin []byte, cfg instrument.Config) *guest {
+	tb.Helper()
 	ctx := context.Background()
 	res, err := instrument.Rewrite(bin, cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(features))
-	t.Cleanup(func() { r.Close(ctx) })
+	tb.Cleanup(func() { r.Close(ctx) })
 	mod, err := r.InstantiateWithConfig(ctx, res.Wasm, wazero.NewModuleConfig())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ctl, err := res.Bind(mod)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ctl.Begin(instrument.Unlimited)
-	return &guest{t: t, mod: mod, ctl: ctl, res: res}
+	return &guest{t: tb, mod: mod, ctl: ctl, res: res}
 }
 
 func (g *guest) call(name string, args ...uint64) ([]uint64, error) {
@@ -289,9 +290,28 @@ func TestMemoryIsVirtual(t *testing.T) {
 		}
 		g.must("set", 99, 99, 99)
 		g.ctl.Restore(state)
+		if _, ok := g.mod.Memory().Grow(0); !ok || g.mod.Memory().Size() != 100<<16 {
+			t.Fatalf("round %d: the engine has %d bytes", round, g.mod.Memory().Size())
+		}
 		if got := g.must("kept"); got != 1 {
 			t.Fatalf("round %d: kept %d", round, got)
 		}
+	}
+}
+
+func TestMemoryGrownFromOutsideIsSeen(t *testing.T) {
+	g := newGuest(t, "testdata/guest.wasm", instrument.Config{})
+	state := g.ctl.Save(nil)
+	g.must("grow", 3)
+	g.ctl.Restore(state)
+	if _, ok := g.mod.Memory().Grow(2); !ok { // behind the three hidden pages
+		t.Fatal("the memory does not grow")
+	}
+	if got := g.must("size"); got != 3 {
+		t.Errorf("size %d", got)
+	}
+	if got := g.must("grow", 4); got != 3 || g.must("size") != 7 {
+		t.Errorf("grow gives %d, size %d", got, g.must("size"))
 	}
 }
 

@@ -42,8 +42,10 @@ const bulkPiece = 1 << 18
 
 func (w *rewriter) addHelpers() {
 	var names []wasm.FuncName
-	for i := 0; i < len(w.helpers.kinds); i++ { // a helper may call for another
-		k := w.helpers.kinds[i]
+	next := 0
+	for next < len(w.helpers.kinds) { // a helper may call for another
+		k := w.helpers.kinds[next]
+		next++
 		var b code
 		var params, results []wasm.ValType
 		locals := uint32(0)
@@ -83,12 +85,16 @@ func (w *rewriter) addHelpers() {
 
 // tickBody leaves to Go once, looks at the flag and the budget, and cuts the next slice.
 func (w *rewriter) tickBody(b *code) {
-	if w.hasMemory {
+	b.i32(0).raw(byte(wasm.OpTableGet)).u32(w.ownTable).op(wasm.OpRefIsNull).ifThen()
+	if w.hasMemory { // to grow by nothing leaves, too, but does not let others run
 		b.i32(0).raw(byte(wasm.OpMemoryGrow), 0).op(wasm.OpDrop)
 	} else {
 		b.raw(byte(wasm.OpRefNull), wasm.CodeFuncref).i32(0)
 		b.raw(0xfc, byte(wasm.OpTableGrow&0xff)).u32(w.ownTable).op(wasm.OpDrop)
 	}
+	b.op(wasm.OpElse)
+	b.i32(0).raw(byte(wasm.OpCallIndirect)).u32(w.signature(nil, nil)).u32(w.ownTable)
+	b.end()
 	b.global(wasm.OpGlobalGet, w.gFlag).ifThen()
 	b.i32(int64(ReasonInterrupted)).global(wasm.OpGlobalSet, w.gReason).op(wasm.OpUnreachable).end()
 	// fuel += ticks; a slice that was overdrawn is paid here

@@ -42,7 +42,7 @@ import (
 // Prefix begins every name this package adds to a module's exports. A module that exports such a name is refused.
 const Prefix = "taskhost:internal/"
 
-// The exports that are added. All but ExportStart are mutable globals; [Control] wraps them.
+// The exports that are added. All but ExportYield and ExportStart are mutable globals; [Control] wraps them.
 const (
 	ExportTicks  = Prefix + "ticks"  // i64, what is left of the slice; below zero the next check leaves to Go
 	ExportFuel   = Prefix + "fuel"   // i64, what is left of the budget without the slice
@@ -50,6 +50,7 @@ const (
 	ExportReason = Prefix + "reason" // i32, a Reason
 	ExportStack  = Prefix + "stack"  // i64, bytes of native stack left
 	ExportHidden = Prefix + "hidden" // i32, pages of the engine's memory that do not exist for the guest
+	ExportYield  = Prefix + "yield"  // table of one funcref; see [YieldModule]
 	ExportStart  = Prefix + "start"  // function without parameters or results, when the module has a start function
 )
 
@@ -109,7 +110,8 @@ func (c Config) validate() error {
 type Result struct {
 	// Wasm is the rewritten binary.
 	Wasm []byte
-	// Module is the original, decoded; for inspection. It shares memory with the input of Rewrite.
+	// Module is the original, decoded; for inspection. It shares memory with the input of Rewrite. It is nil in what
+	// Decode returns.
 	Module *wasm.Module
 	// Globals are the mutable globals the guest defines, in the order of their indices.
 	Globals []Global

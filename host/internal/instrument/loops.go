@@ -1,6 +1,10 @@
 package instrument
 
-import "github.com/taskhost/taskhost/host/internal/wasm"
+import (
+	"slices"
+
+	"github.com/taskhost/taskhost/host/internal/wasm"
+)
 
 // loop opens a loop. The check stands at its header, the slow path behind it, so that the hot loop holds no call:
 //
@@ -184,10 +188,10 @@ const maxCarried = 8
 func (e *emitter) closeLeaf() {
 	if len(e.leaf.exits) > 0 {
 		e.br(wasm.OpBr, e.leaf.exits[0].pos-1)
-		for i := len(e.leaf.exits) - 1; i >= 0; i-- {
+		for _, x := range slices.Backward(e.leaf.exits) {
 			e.close()
 			e.flush()
-			e.br(wasm.OpBr, e.frames[e.leaf.exits[i].frame].pos)
+			e.br(wasm.OpBr, e.frames[x.frame].pos)
 		}
 		e.close()
 	}

@@ -323,10 +323,7 @@ func describe(mod api.Module, call uint64) string {
 	steps := mod.ExportedGlobal("steps").(api.MutableGlobal)
 	steps.Set(2000)
 	res, err := mod.ExportedFunction("run").Call(context.Background(), call, call*7)
-	if err != nil {
-		err = fmt.Errorf("%.40s", err)
-	}
-	return fmt.Sprint(res, err, steps.Get())
+	return fmt.Sprintf("%v %.40v %v", res, err, steps.Get())
 }
 
 func TestRandomModules(t *testing.T) {

@@ -17,7 +17,7 @@ type rewriter struct {
 
 	hasMemory bool
 	virtual   bool   // memory.size and memory.grow are ours
-	ownTable  uint32 // the table to leave through when there is no memory
+	ownTable  uint32 // the table to leave through
 
 	// indices of what is added
 	gTicks, gFuel, gFlag, gReason, gStack, gHidden uint32
@@ -122,14 +122,15 @@ func (w *rewriter) limitTables() error {
 	return nil
 }
 
-// addTable adds a table of no use to the guest to a module without a memory: to grow either by nothing is the way to
-// leave compiled code without an import.
+// addTable adds a table of no use to the guest: its one element, when the host has set it, is the function to leave through. A
+// table leaves all indices as they are, where an import would not.
 func (w *rewriter) addTable() {
-	if w.hasMemory || w.cfg.WithoutTicks {
+	if w.cfg.WithoutTicks {
 		return
 	}
-	w.out.Tables = append(w.out.Tables, wasm.Table{Type: wasm.Funcref, Limits: wasm.Limits{HasMax: true}})
+	w.out.Tables = append(w.out.Tables, wasm.Table{Type: wasm.Funcref, Limits: wasm.Limits{Min: 1, Max: 1, HasMax: true}})
 	w.ownTable = uint32(w.out.TableCount() - 1)
+	w.export(ExportYield, wasm.KindTable, w.ownTable)
 }
 
 // exportGlobals exports the guest's mutable globals.

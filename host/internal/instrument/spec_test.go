@@ -36,10 +36,11 @@ var suites = []struct {
 }
 
 // specDir is the folder of the WebAssembly core test suite in wazero's module.
-func specDir(t testing.TB) string {
+func specDir(tb testing.TB) string {
+	tb.Helper()
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/tetratelabs/wazero").Output()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return filepath.Join(strings.TrimSpace(string(out)), "internal", "integration_test", "spectest")
 }

@@ -65,7 +65,7 @@ func (s *Instrs) Err() error {
 	if s.r.err == nil {
 		return nil
 	}
-	e := *s.r.err.(*Error)
+	e := *s.r.err
 	e.Offset += s.base
 	return &e
 }

@@ -26,7 +26,7 @@ type reader struct {
 	b       []byte
 	i, end  int
 	section string
-	err     error
+	err     *Error
 	need    *needs    // what constant expressions and heap types refer to; nil where it is checked at once
 	refs    *[]uint32 // the functions constant expressions refer to, when somebody wants them
 }

@@ -21,15 +21,16 @@ const allFeatures = api.CoreFeaturesV2 | experimental.CoreFeaturesExtendedConst 
 	experimental.CoreFeaturesTypedFunctionReferences
 
 // specModules are the modules of the WebAssembly core test suite in wazero's module, valid and invalid ones.
-func specModules(t testing.TB) []string {
+func specModules(tb testing.TB) []string {
+	tb.Helper()
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/tetratelabs/wazero").Output()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	pattern := filepath.Join(strings.TrimSpace(string(out)), "internal", "integration_test", "spectest", "*", "testdata", "*.wasm")
 	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) < 1000 {
-		t.Fatalf("%d modules in %s (%v)", len(files), pattern, err)
+		tb.Fatalf("%d modules in %s (%v)", len(files), pattern, err)
 	}
 	return files
 }
