@@ -51,6 +51,7 @@ type types = []api.ValueType
 func kernelImports() []hostFunc {
 	funcs := []hostFunc{
 		{kernel.FaultFunc, types{i32, i64, i64}, nil, fault},
+		{yieldFunc, nil, nil, yield},
 		{"config_get", types{i64}, types{i64}, configGet},
 		{"var_get", types{i64}, types{i64}, varGet},
 		{"var_set", types{i64, i64}, nil, varSet},

@@ -34,8 +34,9 @@ type Host struct {
 	passes    passCache
 	runtime   wazero.Runtime
 	kernel    wazero.CompiledModule
-	anonymous wazero.ModuleConfig // of the kernel
-	bareWASI  api.Module          // WASI for plugins without folders
+	yield     wazero.CompiledModule // see instantiateYield
+	anonymous wazero.ModuleConfig   // of the kernel
+	bareWASI  api.Module            // WASI for plugins without folders
 	memory    *linmem.System
 	budget    *budget
 
@@ -127,6 +128,9 @@ func (h *Host) makeRuntime(ctx context.Context) (err error) {
 		return fail(err)
 	}
 	if h.kernel, err = h.compileModule(ctx, kernel.Wasm); err != nil {
+		return fail(err)
+	}
+	if h.yield, err = h.compileModule(ctx, instrument.YieldModule(kernel.HostModule, yieldFunc)); err != nil {
 		return fail(err)
 	}
 	return nil

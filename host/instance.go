@@ -50,6 +50,7 @@ type instance struct {
 type linked struct {
 	api.Module
 	control *instrument.Control
+	yield   api.Module // what gives the module its way to let others run
 }
 
 // guestContext is the context.Context of guests' code. It has no deadline and is never done: the interrupter stops guests.
@@ -167,8 +168,13 @@ func (i *instance) addModule(m api.Module, pass *instrument.Result) error {
 		return err
 	}
 	control.Begin(instrument.Unlimited)
+	yield, err := i.v.host.instantiateYield(m)
+	if err != nil {
+		_ = m.Close(&i.ctx)
+		return fmt.Errorf("yield: %w", err)
+	}
 	i.stop.mu.Lock()
-	i.modules = append(i.modules, linked{m, control})
+	i.modules = append(i.modules, linked{m, control, yield})
 	if i.stop.cause != nil {
 		control.Interrupt()
 	}
@@ -445,6 +451,7 @@ func (i *instance) close() {
 	i.v.host.dog.remove(&i.stop)
 	for k := len(i.modules) - 1; k >= 0; k-- {
 		_ = i.modules[k].Close(context.Background())
+		_ = i.modules[k].yield.Close(context.Background())
 	}
 	if i.kernel != nil {
 		_ = i.kernel.Module().Close(context.Background())

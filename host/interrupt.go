@@ -3,11 +3,16 @@ package host
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host/internal/instrument"
 )
 
 // halt makes the guest's code stop where it is, within a slice of ticks; any goroutine may call it, while the guest runs or not.
@@ -16,6 +21,23 @@ func (i *instance) halt() {
 	for _, m := range i.modules {
 		m.control.Interrupt()
 	}
+}
+
+// yieldFunc is the function that guests' code leaves through after each slice of ticks: other goroutines get their turn. Without it they
+// would wait until the scheduler's time slice of 10 ms is over, and so would whoever wants to stop the guest.
+const yieldFunc = "yield"
+
+func yield(*instance, []uint64) { runtime.Gosched() }
+
+// instantiateYield gives a module of an instance that function.
+func (h *Host) instantiateYield(m api.Module) (api.Module, error) {
+	ctx := experimental.WithImportResolver(context.Background(), func(name string) api.Module {
+		if name == instrument.YieldGuest {
+			return m
+		}
+		return nil
+	})
+	return h.runtime.InstantiateModule(ctx, h.yield, h.anonymous)
 }
 
 // interrupter ends the guest's code of one instance when the call's context ends or its run time is over.
