@@ -90,7 +90,7 @@ func (b *bars) event(e manager.Event) {
 		}
 		b.overall.Increment()
 		if tb != nil {
-			tb.set(manager.Task{})
+			tb.set(t) // until the next one takes its place
 			b.free = append(b.free, tb)
 		}
 	}
@@ -138,10 +138,7 @@ func (tb *taskBar) name() string {
 func (tb *taskBar) text() string {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	switch {
-	case tb.task.ID == "":
-		return ""
-	case tb.task.Status.Final():
+	if tb.task.Status.Final() {
 		return " " + endText(tb.task)
 	}
 	took := tb.task.Duration()
