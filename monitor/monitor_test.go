@@ -136,10 +136,11 @@ func TestPlugins(t *testing.T) {
 	m.HostEvent(host.Event{Kind: host.EventLoad, Plugin: "text", Version: "sha256:fedcba9876543210", Duration: time.Second})
 	m.HostEvent(host.Event{Kind: host.EventRollback, Plugin: "text", Version: "sha256:0123456789abcdef"})
 	m.HostEvent(host.Event{Kind: host.EventRefuse, Plugin: "text", Err: &abi.Error{Code: abi.CodeRefused}})
-	for range 2 {
-		m.HostEvent(host.Event{Kind: host.EventInstantiate, Plugin: "text", Duration: time.Millisecond})
+	for i, version := range []abi.Digest{"old", "new", "new"} {
+		m.HostEvent(host.Event{Kind: host.EventInstantiate, Plugin: "text", Version: version, Instances: max(1, i), Duration: time.Millisecond})
 	}
-	m.HostEvent(host.Event{Kind: host.EventInstanceGone, Plugin: "text"})
+	m.HostEvent(host.Event{Kind: host.EventInstanceGone, Plugin: "text", Version: "new", Instances: 1})
+	m.HostEvent(host.Event{Kind: host.EventFree, Plugin: "text", Version: "old"})
 	m.HostEvent(call("text", "process", "1", nil))
 	m.HostEvent(call("text", "process", "2", &abi.Error{Code: abi.CodeTimeout}))
 	m.HostEvent(call("text", "process", "3", &abi.Error{Code: "made up by a guest"}))

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host"
 )
 
@@ -15,6 +16,7 @@ type pluginMetrics struct {
 	mu        sync.Mutex
 	functions map[string]*names       // by plugin
 	series    map[callKey]*callSeries // looked up once
+	live      map[string]map[instancesOf]int
 
 	calls         *prometheus.CounterVec
 	duration      *prometheus.HistogramVec
@@ -53,6 +55,7 @@ func newPluginMetrics() *pluginMetrics {
 	}
 	return &pluginMetrics{
 		plugins: newNames(MaxNames), functions: map[string]*names{}, series: map[callKey]*callSeries{},
+		live: map[string]map[instancesOf]int{},
 
 		calls:    counter("taskhost_calls_total", "Calls of plugins that ended, by the code of their error.", "plugin", "function", "code"),
 		duration: histogram("taskhost_call_duration_seconds", "Run time of calls.", durationBuckets(), "plugin", "function"),
@@ -82,11 +85,14 @@ func (m *pluginMetrics) event(e host.Event) {
 	case host.EventCall:
 		m.call(plugin, e)
 	case host.EventInstantiate:
-		m.instances.WithLabelValues(plugin).Inc()
+		m.setInstances(plugin, e)
 		m.instantiated.WithLabelValues(plugin).Inc()
 		m.instantiation.WithLabelValues(plugin).Observe(e.Duration.Seconds())
 	case host.EventInstanceGone:
-		m.instances.WithLabelValues(plugin).Dec()
+		m.setInstances(plugin, e)
+	case host.EventFree:
+		e.Instances = 0
+		m.setInstances(plugin, e)
 	case host.EventLoad:
 		m.swaps.WithLabelValues(plugin, string(e.Kind)).Inc()
 		m.load.WithLabelValues(plugin).Observe(e.Duration.Seconds())
@@ -140,6 +146,31 @@ func (m *pluginMetrics) of(plugin, function, code string) *callSeries {
 		m.series[key] = s
 	}
 	return s
+}
+
+// instancesOf is what an event counts instances of. Plugins past the bound share a label, so the plugin's own name is part of it.
+type instancesOf struct {
+	plugin  string
+	version abi.Digest
+}
+
+// setInstances takes over the number of instances of the event's version, and shows the sum over the plugin's versions.
+func (m *pluginMetrics) setInstances(plugin string, e host.Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.live[plugin] == nil {
+		m.live[plugin] = map[instancesOf]int{}
+	}
+	of := instancesOf{e.Plugin, e.Version}
+	m.live[plugin][of] = e.Instances
+	if e.Instances == 0 {
+		delete(m.live[plugin], of)
+	}
+	sum := 0
+	for _, n := range m.live[plugin] {
+		sum += n
+	}
+	m.instances.WithLabelValues(plugin).Set(float64(sum))
 }
 
 // setCurrent shows the version of the event, or none, as the plugin's only one.
