@@ -41,7 +41,7 @@ guests   := $(patsubst testdata/guests/%.c,$(GUESTS)/%.wasm,$(wildcard testdata/
 	$(patsubst testdata/guests/%.wat,$(GUESTS)/%.wasm,$(wildcard testdata/guests/*.wat))
 broken   := $(patsubst testdata/guests/broken/%.wat,$(BROKEN)/%.wasm,$(wildcard testdata/guests/broken/*.wat)) \
 	$(BROKEN)/not-wasm.wasm $(BROKEN)/truncated.wasm
-testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat sdk-go extism-go filter-c filter-go files-c,$(TESTS)/$(n).wasm) \
+testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat sdk-go extism-go filter-c filter-go files-c kernels,$(TESTS)/$(n).wasm) \
 	$(guests) $(broken)
 
 .PHONY: plugins plugins-shipped plugins-testdata toolchains test-plugins
@@ -63,7 +63,7 @@ $(TOOLS): testdata/toolchains.sh
 test-plugins: plugins
 	cd plugins && $(GO) vet ./... && $(GO) test ./...
 	$(GO) vet ./testdata ./testdata/upper-go ./testdata/sdk-go ./testdata/filter-go
-	RUSTC=$(RUSTC) $(GO) test ./testdata
+	RUSTC=$(RUSTC) $(GO) test -timeout 5m ./testdata
 
 # --- shipped
 
@@ -127,6 +127,10 @@ $(TESTS)/filter-c.wasm: testdata/filter-c/filter.c | $(TESTS) $(TOOLS)
 
 $(TESTS)/files-c.wasm: testdata/files-c/files.c | $(TESTS) $(TOOLS)
 	$(CLANG_WASI) -o $(new) $<
+	@$(publish)
+
+$(TESTS)/kernels.wasm: testdata/kernels/kernels.c | $(TESTS) $(TOOLS)
+	$(CLANG_WASM) -o $(new) $<
 	@$(publish)
 
 $(TESTS)/filter-go.wasm: $(wildcard testdata/filter-go/*.go) go.mod | $(TESTS)

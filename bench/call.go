@@ -52,22 +52,31 @@ func turns(sides ...func() error) ([]float64, error) {
 	return medians, nil
 }
 
-// ours makes a host with the plugin and returns a call of it.
-func (c callCase) ours(ctx context.Context, isolation abi.Isolation) (call func() ([]byte, error), closeHost func(), err error) {
-	h, err := host.New(ctx, host.Config{})
+// newHost makes a host with the plugin, by the name p.
+func (c callCase) newHost(ctx context.Context, isolation abi.Isolation) (h *host.Host, done func(), err error) {
+	h, err = host.New(ctx, host.Config{MaxInstances: 2000, MaxMemory: 64 << 30})
 	if err != nil {
 		return nil, nil, err
 	}
-	closeHost = func() { _ = h.Close(ctx) }
+	done = func() { _ = h.Close(ctx) }
 	m := &abi.Manifest{Taskhost: &abi.ManifestTaskhost{Isolation: isolation}}
 	if _, err := h.Swap(ctx, "p", host.Source{Wasm: c.wasm, Manifest: m}); err != nil {
-		closeHost()
+		done()
+		return nil, nil, err
+	}
+	return h, done, nil
+}
+
+// ours makes a host with the plugin and returns a call of it.
+func (c callCase) ours(ctx context.Context, isolation abi.Isolation) (call func() ([]byte, error), done func(), err error) {
+	h, done, err := c.newHost(ctx, isolation)
+	if err != nil {
 		return nil, nil, err
 	}
 	return func() ([]byte, error) {
 		res, err := h.Run(ctx, abi.Call{Plugin: "p", Function: c.function, Input: c.input}, nil)
 		return res.Output, err
-	}, closeHost, nil
+	}, done, nil
 }
 
 func (c callCase) compilePeer(ctx context.Context) (*extism.CompiledPlugin, error) {

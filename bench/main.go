@@ -43,23 +43,20 @@ func (f figure) ratio() float64 {
 }
 
 func run(ctx context.Context) error {
-	root := filepath.Join("..", "build")
-	goPlugin, err := os.ReadFile(filepath.Join(root, "testdata", "extism-go.wasm"))
-	if err != nil {
-		return fmt.Errorf("%w; run make plugins first", err)
-	}
 	sdk, err := moduleDir("github.com/extism/go-sdk")
 	if err != nil {
 		return err
 	}
-	vowels, err := os.ReadFile(filepath.Join(sdk, "wasm", "count_vowels.wasm"))
-	if err != nil {
-		return err
+	files := map[string][]byte{}
+	for name, dir := range map[string]string{"extism-go": "", "upper-go": "", "kernels": "", "guests/noop": "", "guests/spin": "", "guests/echo": "", "count_vowels": filepath.Join(sdk, "wasm")} {
+		if dir == "" {
+			dir = filepath.Join("..", "build", "testdata")
+		}
+		if files[name], err = os.ReadFile(filepath.Join(dir, name+".wasm")); err != nil {
+			return fmt.Errorf("%w; run make plugins first", err)
+		}
 	}
-	noop, err := os.ReadFile(filepath.Join(root, "testdata", "guests", "noop.wasm"))
-	if err != nil {
-		return fmt.Errorf("%w; run make plugins first", err)
-	}
+	goPlugin, vowels, noop := files["extism-go"], files["count_vowels"], files["guests/noop"]
 	small := []byte("hello world, this is a vowel test")
 	big := bytes.Repeat([]byte("hello world "), 1<<20/12)
 
@@ -94,7 +91,13 @@ func run(ctx context.Context) error {
 		figures = append(figures, f)
 	}
 	print(figures)
-	return nil
+	if err := compute(ctx, files["kernels"]); err != nil {
+		return err
+	}
+	if err := latencies(ctx, files["guests/spin"]); err != nil {
+		return err
+	}
+	return crowd(ctx, files["upper-go"])
 }
 
 func print(figures []figure) {

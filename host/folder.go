@@ -30,10 +30,11 @@ type folder struct {
 // entry is what is known of the files of one plugin. While it is busy, it belongs to the goroutine that loads the plugin.
 type entry struct {
 	busy   atomic.Bool
-	stamp  string   // of the files as they were at the last look
-	loaded string   // of the files as they were loaded or refused
-	extra  []string // other files that the manifest names
-	gone   bool     // no file was there at the last look
+	stamp  string    // of the files as they were at the last look
+	loaded string    // of the files as they were loaded or refused
+	extra  []string  // other files that the manifest names
+	again  time.Time // when to try once more what was refused; zero: not before a file changes
+	gone   bool      // no file was there at the last look
 }
 
 // load loads the folder for the first time, several plugins at once.
@@ -107,7 +108,7 @@ func (f *folder) look(ctx context.Context) {
 		}
 		e.gone = false
 		stamp := f.stamp(name, e)
-		changed := stamp == e.stamp && stamp != e.loaded
+		changed := stamp == e.stamp && (stamp != e.loaded || !e.again.IsZero() && time.Now().After(e.again))
 		e.stamp = stamp
 		if changed { // a plugin that takes long to start holds up no other
 			e.busy.Store(true)
@@ -144,13 +145,20 @@ func (f *folder) loadPlugin(ctx context.Context, name string, e *entry) {
 	if ctx.Err() != nil {
 		return
 	}
+	e.again = time.Time{}
 	if err != nil {
+		if abi.CodeOf(err) == abi.CodeUnavailable || missing(err) { // what was missing may come
+			e.again = time.Now().Add(retryRefused)
+		}
 		f.host.refuse(name, src.Path, err)
 		f.host.cfg.Logger.Error("plugin refused", "plugin", name, "path", src.Path, "code", abi.CodeOf(err), "error", err)
 		return
 	}
 	f.host.cfg.Logger.Info("plugin loaded", "plugin", name, "version", r.digest.Short(), "took", time.Since(began).Round(time.Millisecond))
 }
+
+// retryRefused is when a plugin is tried again that was refused for a reason outside its files, such as a granted folder that is not there.
+const retryRefused = 5 * time.Second
 
 // manifestFiles are the files that a manifest names, to be watched too.
 func (f *folder) manifestFiles(src Source) (files []string) {

@@ -148,6 +148,9 @@ func openCache(dir string) (wazero.CompilationCache, error) {
 	if runtime.GOOS != "windows" && st.Mode().Perm()&0o022 != 0 {
 		return nil, abi.Errorf(abi.CodeInvalid, "compilation cache: others can write to %s, and it holds machine code: chmod 700 it, or name another folder", dir)
 	}
+	if ownedByAnother(st) {
+		return nil, abi.Errorf(abi.CodeInvalid, "compilation cache: %s belongs to another user, and it holds machine code: name another folder", dir)
+	}
 	cache, err := wazero.NewCompilationCacheWithDir(dir)
 	if err != nil {
 		return nil, abi.Errorf(abi.CodeInvalid, "compilation cache: %w", err)

@@ -14,7 +14,7 @@ import (
 type plugin struct {
 	name    string
 	current *version  // nil: nothing was accepted yet
-	history []*record // newest first; the current version's is among them
+	history []*record // the one made current last is the first; the current version's is among them
 	metrics *metricBook
 
 	refused     error  // why the newest file was refused; nil: it was not
@@ -141,8 +141,10 @@ func (h *Host) activate(v *version, kind EventKind, took time.Duration) error {
 	p.refused = nil
 	h.alive[v] = struct{}{}
 	if kind == EventLoad {
-		p.history = slices.DeleteFunc(p.history, func(r *record) bool { return r.source.digest == v.source.digest })
-		p.history = slices.Insert(p.history, 0, &record{v.source, v.loadedAt})
+		if old != nil {
+			p.toFront(&record{old.source, old.loadedAt}) // it may have been rolled back to
+		}
+		p.toFront(&record{v.source, v.loadedAt})
 		p.history = p.history[:min(len(p.history), h.cfg.KeepVersions+1)]
 	}
 	h.mu.Unlock()
@@ -154,6 +156,12 @@ func (h *Host) activate(v *version, kind EventKind, took time.Duration) error {
 	}
 	h.emit(e)
 	return nil
+}
+
+// toFront makes r the newest of the history; the host's mu is held.
+func (p *plugin) toFront(r *record) {
+	p.history = slices.DeleteFunc(p.history, func(h *record) bool { return h.source.digest == r.source.digest })
+	p.history = slices.Insert(p.history, 0, r)
 }
 
 // refuse records that a file of the folder was refused.

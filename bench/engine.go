@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+
+	"github.com/taskhost/taskhost/abi"
+)
+
+var kernels = []string{"sieve", "matrix", "fib", "hash", "sort", "vowels", "tree", "sum"}
+
+// compute measures what interruption, ticks and the stack bound cost guests that compute: run time here over run time on wazero
+// without anything, beside wazero with its own switch.
+func compute(ctx context.Context, wasm []byte) error {
+	c := callCase{wasm: wasm}
+	h, done, err := c.newHost(ctx, abi.IsolationReuse)
+	if err != nil {
+		return err
+	}
+	defer done()
+	var peers [2]wazero.Runtime
+	sides := make([]func(string) error, 0, 3)
+	for k := range peers {
+		peers[k] = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCloseOnContextDone(k == 1))
+		defer peers[k].Close(ctx)
+		m, err := peers[k].Instantiate(ctx, wasm)
+		if err != nil {
+			return err
+		}
+		sides = append(sides, func(kernel string) error {
+			_, err := m.ExportedFunction(kernel).Call(ctx)
+			return err
+		})
+	}
+	sides = append(sides, func(kernel string) error {
+		_, err := h.Run(ctx, abi.Call{Plugin: "p", Function: kernel}, nil)
+		return err
+	})
+	fmt.Printf("\n%-52s %10s %10s\n", "run time of guests that compute, wazero alone = 1", "taskhost", "own switch")
+	var logs [2]float64
+	for _, kernel := range kernels {
+		t, err := turns(
+			func() error { return sides[0](kernel) },
+			func() error { return sides[1](kernel) },
+			func() error { return sides[2](kernel) },
+		)
+		if err != nil {
+			return fmt.Errorf("%s: %w", kernel, err)
+		}
+		ours, own := t[2]/t[0], t[1]/t[0]
+		logs[0] += math.Log(ours)
+		logs[1] += math.Log(own)
+		fmt.Printf("%-52s %10.2f %10.2f\n", kernel, ours, own)
+	}
+	n := float64(len(kernels))
+	fmt.Printf("%-52s %10.2f %10.2f  at most 1.20\n", "geometric mean", math.Exp(logs[0]/n), math.Exp(logs[1]/n))
+	return nil
+}
+
+// latencies measures, while guests keep all cores busy, how long a cancel takes and how long a garbage collection.
+func latencies(ctx context.Context, spin []byte) error {
+	c := callCase{wasm: spin}
+	h, done, err := c.newHost(ctx, abi.IsolationPristine)
+	if err != nil {
+		return err
+	}
+	defer done()
+	busy, stop := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() { _, _ = h.Run(busy, abi.Call{Plugin: "p", Function: "nested"}, nil) })
+	}
+	defer group.Wait()
+	defer stop()
+
+	var cancels, collections []time.Duration
+	for range 200 {
+		one, cancel := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := h.Run(one, abi.Call{Plugin: "p", Function: "spin"}, nil)
+			ended <- err
+		}()
+		time.Sleep(5 * time.Millisecond)
+		began := time.Now()
+		cancel()
+		err := <-ended
+		cancels = append(cancels, time.Since(began))
+		if abi.CodeOf(err) != abi.CodeCancelled {
+			return fmt.Errorf("a loop that was cancelled: %w", errors.Join(err, errors.New("unexpected")))
+		}
+	}
+	for range 50 {
+		began := time.Now()
+		runtime.GC()
+		collections = append(collections, time.Since(began))
+	}
+	var stats debug.GCStats
+	stats.PauseQuantiles = make([]time.Duration, 5)
+	debug.ReadGCStats(&stats)
+	fmt.Printf("\n%-52s %10s %10s %10s\n", "while guests keep all cores busy, ms", "p50", "p99", "max")
+	row := func(name string, d []time.Duration, want string) {
+		slices.Sort(d)
+		ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
+		fmt.Printf("%-52s %10.2f %10.2f %10.2f  %s\n", name, ms(d[len(d)/2]), ms(d[len(d)*99/100]), ms(d[len(d)-1]), want)
+	}
+	row("from cancel to the end of an endless loop", cancels, "p99 at most 5")
+	row("runtime.GC()", collections, "")
+	row("pauses of the garbage collector", stats.Pause[:min(len(stats.Pause), 100)], "max at most 5")
+	return nil
+}
+
+// crowd keeps a thousand instances of the Go plugin alive at once and tells what they cost.
+func crowd(ctx context.Context, wasm []byte) error {
+	const n = 1000
+	c := callCase{wasm: wasm}
+	h, done, err := c.newHost(ctx, abi.IsolationPristine)
+	if err != nil {
+		return err
+	}
+	defer done()
+	before := resident()
+	began := time.Now()
+	var group, inside sync.WaitGroup
+	inside.Add(n)
+	release := make(chan struct{})
+	failed := make(chan error, n)
+	for range n {
+		group.Go(func() {
+			var once sync.Once
+			// The guest reports progress in the middle of the call: there it is held, so that all are in use at once.
+			_, err := h.Run(ctx, abi.Call{Plugin: "p", Function: "process", Input: []byte("hello")}, func(abi.Progress) {
+				once.Do(func() {
+					inside.Done()
+					<-release
+				})
+			})
+			if err != nil {
+				failed <- err
+			}
+		})
+	}
+	reached := make(chan struct{})
+	go func() { inside.Wait(); close(reached) }()
+	select {
+	case <-reached:
+	case err := <-failed:
+		return err
+	}
+	took := time.Since(began)
+	busy := resident()
+	close(release)
+	group.Wait()
+	fmt.Printf("\n%d instances of a Go plugin in use at once: %.1f ms each to make, %.0f KiB each resident in use, %.0f KiB idle\n",
+		n, took.Seconds()*1e3/n, float64(busy-before)/n/1024, float64(resident()-before)/n/1024)
+	return nil
+}
+
+// resident is the process's resident memory in bytes; 0 where it cannot be told.
+func resident() int64 {
+	debug.FreeOSMemory()
+	b, err := os.ReadFile(filepath.Join("/proc", "self", "statm"))
+	if err != nil {
+		return 0
+	}
+	var size, pages int64
+	if _, err := fmt.Sscan(string(b), &size, &pages); err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize())
+}
