@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -298,5 +299,25 @@ func TestConcurrentSwaps(t *testing.T) {
 	}
 	if got := says(t, h, "p"); len(got) != 3 {
 		t.Errorf("the plugin says %q", got)
+	}
+}
+
+// TestRollbackGoesToWhatRanBefore: after a rollback and a new version, the version rolled back to is the one before.
+func TestRollbackGoesToWhatRanBefore(t *testing.T) {
+	h := newHost(t, host.Config{KeepVersions: 1})
+	digest := map[string]abi.Digest{}
+	for _, step := range []string{"upper-c", "upper-rust", "back to upper-c", "upper-wat", "back to upper-c"} {
+		name, back := strings.CutPrefix(step, "back to ")
+		if !back {
+			v, err := h.Swap(t.Context(), "upper", host.Source{Wasm: read(t, testdata(t), name+".wasm")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			digest[name] = v.Digest
+			continue
+		}
+		if v, err := h.Rollback(t.Context(), "upper"); err != nil || v.Digest != digest[name] {
+			t.Errorf("%s: %s, %v; want %s", step, v.Digest.Short(), err, digest[name].Short())
+		}
 	}
 }
