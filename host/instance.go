@@ -34,8 +34,10 @@ type instance struct {
 
 	// What belongs to the call that runs.
 	parent   context.Context // nothing of it reaches wazero; functions of the host that wait honour it
-	call     *abi.Call
+	call     *abi.Call       // nil between calls
+	current  abi.Call        // what call points to: a copy, so that the caller's stays on its stack
 	report   func(abi.Progress)
+	yielded  time.Time // when others had their turn
 	logged   int64
 	badInput bool // the guest said that its input is bad
 	stdio    stdio
@@ -235,7 +237,8 @@ func (i *instance) tripped() instrument.Reason {
 
 // begin and end bracket whatever runs guests' code for a call.
 func (i *instance) begin(ctx context.Context, call *abi.Call, report func(abi.Progress)) {
-	i.parent, i.call, i.report = ctx, call, report
+	i.current = *call
+	i.parent, i.call, i.report = ctx, &i.current, report
 	i.logged = 0
 	i.badInput = false
 	i.meter.starved = false
@@ -248,6 +251,7 @@ func (i *instance) begin(ctx context.Context, call *abi.Call, report func(abi.Pr
 func (i *instance) end() {
 	i.stdio.flush(i)
 	i.parent, i.call, i.report = nil, nil, nil
+	i.current = abi.Call{}
 }
 
 // run makes one call. Intact is false when the guest was interrupted, trapped or exited.
@@ -345,7 +349,7 @@ func (i *instance) settle(intact bool) bool {
 }
 
 // maxIdleKernel is how much kernel memory an idle instance holds, in bytes.
-const maxIdleKernel = 2 << 20
+const maxIdleKernel = 8 << 20
 
 func outputTooLarge(limit int64) *abi.Error {
 	return abi.Errorf(abi.CodeOutputLimit, "its output is larger than the limit of %d bytes; raise taskhost.max_output_bytes in the manifest", limit)

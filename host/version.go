@@ -256,13 +256,12 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 		}
 	}
 	out, intact, err := i.run(ctx, call, started, report)
-	ended := time.Now()
 	res.Output = out
-	res.Usage.Duration = ended.Sub(started)
+	res.Usage.Duration = time.Since(started)
 	res.Usage.PeakMemory = i.peak()
 	res.Usage.Ticks = i.ticks()
 	if i.settle(intact) {
-		v.pool.put(i, ended)
+		v.pool.put(i, started.Add(res.Usage.Duration))
 	} else {
 		v.pool.discard(i)
 	}
