@@ -119,14 +119,14 @@ func fault(i *instance, stack []uint64) {
 }
 
 func configGet(i *instance, stack []uint64) {
-	key := string(i.block("config_get", stack[0]))
+	key := i.block("config_get", stack[0])
 	var value string
 	var ok bool
 	if i.call != nil {
-		value, ok = i.call.Config[key]
+		value, ok = i.call.Config[string(key)]
 	}
 	if !ok {
-		value, ok = i.v.config[key]
+		value, ok = i.v.config[string(key)]
 	}
 	stack[0] = 0
 	if ok {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -284,14 +285,14 @@ func (i *instance) run(ctx context.Context, call *abi.Call, started time.Time, r
 		abi.AsError(err).Message += "; it said: " + said
 	}
 	if abi.CodeOf(err) == abi.CodeFailed && (cause != nil || ctx.Err() != nil) { // it saw that it is to stop, and did
-		err = stopped(abi.AsError(err), cause, ctx, i.v.limits.RunTime)
+		err = stopped(ctx, abi.AsError(err), cause, i.v.limits.RunTime)
 	}
 	i.end()
 	return out, intact, err
 }
 
 // stopped is the error of a guest that was to stop and reported an error itself: the reason to stop goes first.
-func stopped(reported *abi.Error, cause error, ctx context.Context, limit time.Duration) *abi.Error {
+func stopped(ctx context.Context, reported *abi.Error, cause error, limit time.Duration) *abi.Error {
 	if cause == nil {
 		cause = context.Cause(ctx)
 	}
@@ -453,9 +454,9 @@ func (i *instance) peak() (n uint64) {
 // close ends the instance and frees its memory.
 func (i *instance) close() {
 	i.v.host.dog.remove(&i.stop)
-	for k := len(i.modules) - 1; k >= 0; k-- {
-		_ = i.modules[k].Close(context.Background())
-		_ = i.modules[k].yield.Close(context.Background())
+	for _, m := range slices.Backward(i.modules) {
+		_ = m.Close(context.Background())
+		_ = m.yield.Close(context.Background())
 	}
 	if i.kernel != nil {
 		_ = i.kernel.Module().Close(context.Background())

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -195,7 +196,7 @@ func TestContextStopsGuest(t *testing.T) {
 				}()
 				e := failsWithin(ctx, t, h, "spin:calls", "", c.code)
 				<-stopped
-				if want, ok := c.cause.(*abi.Error); ok && (e.Message != want.Message || e == want || want.Plugin != "") {
+				if want, ok := errors.AsType[*abi.Error](c.cause); ok && (e.Message != want.Message || e == want || want.Plugin != "") {
 					t.Errorf("the error is %+v, want a copy of %+v", e, want)
 				}
 			}

@@ -51,8 +51,6 @@ type oracleCase struct {
 type oracleCall struct {
 	function string
 	input    string
-	// differs is the reason why this call does not give what the oracle gives, where that is on purpose.
-	differs string
 }
 
 func call(function string, inputs ...string) (calls []oracleCall) {

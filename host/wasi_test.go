@@ -160,7 +160,7 @@ func TestGrantedFoldersCannotBeLeft(t *testing.T) {
 			"/data/relative", "/data/dir/secret", "/data/dirup/outside/secret", "/data/sub/deep", "/data/chain", secret, "/outside/secret",
 		} {
 			got := run(t, h, "files-c", "read "+path+"\nwrite "+path+" broken\nremove "+path+"/x\nrename /data/fine "+path+"/x\nlist "+path+"\n")
-			for _, line := range strings.Split(strings.TrimSpace(got), "\n") {
+			for line := range strings.SplitSeq(strings.TrimSpace(got), "\n") {
 				if !strings.HasPrefix(line, "error: ") {
 					t.Errorf("%s%s: %q", readOnly, path, got)
 					break

@@ -124,7 +124,7 @@ func (r *run) execute() {
 		r.step = 1
 		r.mu.Unlock()
 		var err error
-		r.ended.output, err = callFunc(spec.Func, r.ctx, func(p abi.Progress) { r.report(1, p) })
+		r.ended.output, err = callFunc(r.ctx, spec.Func, func(p abi.Progress) { r.report(1, p) })
 		r.ended.usage.Duration = time.Since(began)
 		r.err = r.failure(r.ctx, err, abi.CodeFailed, 0)
 		return
@@ -153,7 +153,7 @@ func (r *run) steps(t *Task) {
 		var res abi.Result
 		err := ctx.Err()
 		if err == nil {
-			res, err = callRunner(r.m.runner, ctx, call, func(p abi.Progress) { r.report(i, p) })
+			res, err = callRunner(ctx, r.m.runner, call, func(p abi.Progress) { r.report(i, p) })
 		}
 		r.ended.usage = r.ended.usage.Add(res.Usage)
 		r.ended.function, r.ended.version = or(res.Function, step.Function), res.Version
@@ -195,10 +195,9 @@ func (r *run) failure(ctx context.Context, err error, unknown abi.Code, step int
 		return nil
 	}
 	e := abi.Error{Code: unknown, Message: err.Error(), Err: err}
-	var known *abi.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*abi.Error](err); ok {
 		e.Code, e.Plugin, e.Func, e.Step, e.Detail, e.Exit = known.Code, known.Plugin, known.Func, known.Step, known.Detail, known.Exit
-		if error(known) == err {
+		if whole, ok := err.(*abi.Error); ok && whole == known { //nolint:errorlint // wrapped errors keep their own message
 			e.Message, e.Err = known.Message, known.Err
 		}
 	}
@@ -213,12 +212,12 @@ func (r *run) failure(ctx context.Context, err error, unknown abi.Code, step int
 // stopCode is why the attempt was told to stop.
 func stopCode(r *run) abi.Code { return abi.CodeOf(context.Cause(r.ctx)) }
 
-func callRunner(runner Runner, ctx context.Context, call abi.Call, report func(abi.Progress)) (res abi.Result, err error) {
+func callRunner(ctx context.Context, runner Runner, call abi.Call, report func(abi.Progress)) (res abi.Result, err error) {
 	defer recovered(&err, "the runner")
 	return runner.Run(ctx, call, report)
 }
 
-func callFunc(f Func, ctx context.Context, report func(abi.Progress)) (output []byte, err error) {
+func callFunc(ctx context.Context, f Func, report func(abi.Progress)) (output []byte, err error) {
 	defer recovered(&err, "the function")
 	return f(ctx, report)
 }

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -137,7 +138,7 @@ type Page struct {
 // Match reports whether a task is selected. Limit and Cursor play no part in it.
 func (f *Filter) Match(t *Task) bool {
 	switch {
-	case len(f.Status) > 0 && !contains(f.Status, t.Status),
+	case len(f.Status) > 0 && !slices.Contains(f.Status, t.Status),
 		f.Kind != "" && f.Kind != t.Spec.Kind,
 		f.Name != "" && f.Name != t.Spec.Name,
 		!f.After.IsZero() && t.CreatedAt.Before(f.After),
@@ -151,15 +152,6 @@ func (f *Filter) Match(t *Task) bool {
 		}
 	}
 	return true
-}
-
-func contains(list []Status, s Status) bool {
-	for _, have := range list {
-		if have == s {
-			return true
-		}
-	}
-	return false
 }
 
 func usesPlugin(steps []Step, plugin string) bool {

@@ -45,7 +45,7 @@ func parseHeaders(in map[string]string) (http.Header, error) {
 		}
 		out.Set(name, value)
 	}
-	for _, named := range strings.Split(out.Get("Connection"), ",") {
+	for named := range strings.SplitSeq(out.Get("Connection"), ",") {
 		out.Del(textproto.TrimString(named))
 	}
 	for name := range out {

@@ -27,7 +27,10 @@ func client(t testing.TB, p Policy) *Client {
 }
 
 // allow is a Client that may reach the hosts.
-func allow(t testing.TB, hosts ...string) *Client { return client(t, Policy{AllowedHosts: hosts}) }
+func allow(t testing.TB, hosts ...string) *Client {
+	t.Helper()
+	return client(t, Policy{AllowedHosts: hosts})
+}
 
 // portOf is the port that the server listens at.
 func portOf(t testing.TB, srv *httptest.Server) string {

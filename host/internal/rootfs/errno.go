@@ -35,7 +35,7 @@ func fileErrno(err error) sys.Errno {
 	}
 	cause := causeOf(err)
 	switch {
-	case cause == io.EOF:
+	case errors.Is(cause, io.EOF):
 		return 0
 	case errors.Is(cause, fs.ErrClosed):
 		return sys.EBADF
