@@ -219,14 +219,20 @@ const (
 	initFunction    = "_initialize"
 )
 
-// toolchain reads the producers section: the language and the tool that processed it last, such as "Rust 1.63, rustc 1.63.0".
+// toolchain reads the producers section: the language and the tools that made the module, such as "Go 1.26.8" or "Rust, rustc 1.63.0".
 // See https://github.com/WebAssembly/tool-conventions/blob/main/ProducersSection.md.
 func toolchain(mod *wasm.Module) string {
 	p := producers(mod.Custom("producers"))
 	var parts []string
 	for _, field := range []string{"language", "processed-by"} {
 		for _, v := range p[field] {
-			if len(parts) < 3 && !slices.Contains(parts, v) {
+			v, _, _ = strings.Cut(v, " (") // a commit or an address
+			v = strings.Replace(v, "Go go", "Go ", 1)
+			known := slices.ContainsFunc(parts, func(s string) bool {
+				name, version, _ := strings.Cut(s, " ")
+				return version != "" && strings.HasPrefix(v, name+" ")
+			})
+			if len(parts) < 3 && !known && !slices.Contains(parts, v) {
 				parts = append(parts, v)
 			}
 		}

@@ -100,7 +100,7 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 	}
 	v.sandbox = sandboxFor(v.isolation, v.form, v.modules, len(v.mounts) > 0)
 	// The first instance proves that the modules link and that their runtimes start.
-	i, err := v.newInstance(ctx, &abi.Call{Plugin: name}, nil)
+	i, err := v.instantiate(ctx, &abi.Call{Plugin: name}, nil)
 	if err != nil {
 		return nil, err
 	}
