@@ -116,11 +116,16 @@ func inspect(r *resolved, limits abi.Limits) (shape, error) {
 
 var componentMagic = []byte{0, 'a', 's', 'm', 0x0d, 0, 1, 0}
 
-func decode(m module) (*wasm.Module, error) {
-	what := "it"
-	if m.name != mainModule {
-		what = "module " + m.name
+// moduleWord names a module in a message about its plugin.
+func moduleWord(name string) string {
+	if name == mainModule {
+		return "it"
 	}
+	return "its module " + name
+}
+
+func decode(m module) (*wasm.Module, error) {
+	what := moduleWord(m.name)
 	switch {
 	case bytes.HasPrefix(m.wasm, componentMagic):
 		return nil, abi.Errorf(abi.CodeRefused, "%s is a component; taskhost runs core modules: build it for wasip1", what)

@@ -33,11 +33,7 @@ func sandboxFor(isolation abi.Isolation, form Form, modules []compiled, folders 
 	}
 	for _, m := range modules {
 		if !m.pass.Restorable {
-			what := "it "
-			if m.name != mainModule {
-				what = "its module " + m.name + " "
-			}
-			return sandbox{how: instead + what + m.pass.Reasons[0]}
+			return sandbox{how: instead + moduleWord(m.name) + " " + m.pass.Reasons[0]}
 		}
 	}
 	return sandbox{restore: true, how: "instances are put back after each call"}

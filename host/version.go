@@ -94,7 +94,7 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 	for _, m := range r.modules {
 		c, err := h.compile(ctx, m, v.limits.Stack)
 		if err != nil {
-			return nil, abi.Errorf(abi.CodeRefused, "module %s does not compile: %w", m.name, err)
+			return nil, abi.Errorf(abi.CodeRefused, "%s does not compile: %w", moduleWord(m.name), err)
 		}
 		v.modules = append(v.modules, c)
 	}

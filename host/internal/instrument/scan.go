@@ -1,6 +1,10 @@
 package instrument
 
-import "github.com/taskhost/taskhost/host/internal/wasm"
+import (
+	"fmt"
+
+	"github.com/taskhost/taskhost/host/internal/wasm"
+)
 
 // node is one instruction of the function at hand.
 type node struct {
@@ -29,6 +33,7 @@ func (f *function) load(m *wasm.Module, i int) error {
 	f.nodes, f.blocks, f.labels, f.catches = f.nodes[:0], f.blocks[:0], f.labels[:0], f.catches[:0]
 	f.open = f.open[:0]
 	f.hasTry = false
+	loops := 0
 	f.reader = m.Instrs(i, f.reader)
 	for in := f.reader.Next(); in != nil; in = f.reader.Next() {
 		n := node{op: in.Op, start: int32(in.Start), end: int32(in.End), x: in.X, y: in.Y, c: in.Const}
@@ -37,6 +42,12 @@ func (f *function) load(m *wasm.Module, i int) error {
 			n.side = int32(len(f.blocks))
 			f.blocks = append(f.blocks, in.Block)
 			f.open = append(f.open, int32(len(f.nodes)))
+			if in.Op == wasm.OpLoop {
+				loops++
+			}
+			if len(f.open) > maxBlocks || loops > maxLoops {
+				return fmt.Errorf("instrument: function %d nests more than %d blocks or %d loops", m.ImportCount(wasm.KindFunc)+i, maxBlocks, maxLoops)
+			}
 			if in.Op == wasm.OpTryTable {
 				f.hasTry = true
 				n.x = uint32(len(f.catches))
@@ -44,6 +55,9 @@ func (f *function) load(m *wasm.Module, i int) error {
 			}
 		case wasm.OpEnd:
 			if k := len(f.open); k > 0 {
+				if f.nodes[f.open[k-1]].op == wasm.OpLoop {
+					loops--
+				}
 				f.nodes[f.open[k-1]].match = int32(len(f.nodes))
 				f.open = f.open[:k-1]
 			}
@@ -55,6 +69,13 @@ func (f *function) load(m *wasm.Module, i int) error {
 	}
 	return f.reader.Err()
 }
+
+// How deep the blocks and loops of a function can be nested. The engine's compiler takes the square of the depth: these take it some
+// seconds, and compilers are far from them.
+const (
+	maxBlocks = 30_000
+	maxLoops  = 1000
+)
 
 // isCall reports whether the instruction enters another function of which it takes the costs.
 func isCall(op wasm.Op) bool {
