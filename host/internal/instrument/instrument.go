@@ -66,6 +66,10 @@ type Config struct {
 	// together may begin with so many elements, and a single one may grow to so many. Default 2**20.
 	TableElements int64
 
+	// Blocks and Loops bound how deep the blocks and the loops of a function are nested. The engine's compiler takes the square of the
+	// depth, this package does not: the defaults, 30,000 and 1,000, take it a few seconds, and no compiler comes near them.
+	Blocks, Loops int
+
 	// The parts to leave out; for measuring.
 	WithoutTicks         bool
 	WithoutStack         bool
@@ -78,6 +82,8 @@ const (
 	DefaultSlice         = 1 << 18
 	DefaultStackBytes    = 8 << 20
 	DefaultTableElements = 1 << 20
+	DefaultBlocks        = 30_000
+	DefaultLoops         = 1000
 )
 
 func (c Config) withDefaults() Config {
@@ -89,6 +95,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.TableElements == 0 {
 		c.TableElements = DefaultTableElements
+	}
+	if c.Blocks == 0 {
+		c.Blocks = DefaultBlocks
+	}
+	if c.Loops == 0 {
+		c.Loops = DefaultLoops
 	}
 	return c
 }

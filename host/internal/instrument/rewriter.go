@@ -27,6 +27,7 @@ type rewriter struct {
 
 func newRewriter(m *wasm.Module, cfg Config) (*rewriter, error) {
 	w := &rewriter{cfg: cfg, in: m, signatures: map[string]uint32{}}
+	w.f.maxBlocks, w.f.maxLoops = cfg.Blocks, cfg.Loops
 	out := *m
 	w.out = &out
 	mem, imported, ok := m.Memory()

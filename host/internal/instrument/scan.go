@@ -19,6 +19,8 @@ type node struct {
 
 // function is a decoded body.
 type function struct {
+	maxBlocks, maxLoops int // see Config
+
 	nodes   []node
 	blocks  []wasm.BlockType
 	labels  []uint32
@@ -45,8 +47,8 @@ func (f *function) load(m *wasm.Module, i int) error {
 			if in.Op == wasm.OpLoop {
 				loops++
 			}
-			if len(f.open) > maxBlocks || loops > maxLoops {
-				return fmt.Errorf("instrument: function %d nests more than %d blocks or %d loops", m.ImportCount(wasm.KindFunc)+i, maxBlocks, maxLoops)
+			if len(f.open) > f.maxBlocks || loops > f.maxLoops {
+				return fmt.Errorf("instrument: function %d nests more than %d blocks or %d loops", m.ImportCount(wasm.KindFunc)+i, f.maxBlocks, f.maxLoops)
 			}
 			if in.Op == wasm.OpTryTable {
 				f.hasTry = true
@@ -69,13 +71,6 @@ func (f *function) load(m *wasm.Module, i int) error {
 	}
 	return f.reader.Err()
 }
-
-// How deep the blocks and loops of a function can be nested. The engine's compiler takes the square of the depth: these take it some
-// seconds, and compilers are far from them.
-const (
-	maxBlocks = 30_000
-	maxLoops  = 1000
-)
 
 // isCall reports whether the instruction enters another function of which it takes the costs.
 func isCall(op wasm.Op) bool {
