@@ -38,7 +38,7 @@ type instance struct {
 	call     *abi.Call       // nil between calls
 	current  abi.Call        // what call points to: a copy, so that the caller's stays on its stack
 	report   func(abi.Progress)
-	yielded  time.Time // when others had their turn
+	nextTurn time.Time // when the guest gives way to others
 	logged   int64
 	badInput bool // the guest said that its input is bad
 	stdio    stdio
