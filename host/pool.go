@@ -1,6 +1,7 @@
 package host
 
 import (
+	"container/list"
 	"context"
 	"sync"
 	"time"
@@ -9,45 +10,73 @@ import (
 // pool holds the instances of one version: at most as many as it has slots, idle ones for the next call.
 // Any goroutine may use it.
 type pool struct {
-	v     *version
-	slots chan struct{} // one token for each call that has a slot
+	v *version
 
-	mu     sync.Mutex
-	idle   []*instance // the one used last is the last
-	all    map[*instance]struct{}
-	closed bool
+	mu      sync.Mutex
+	size    int         // slots
+	free    int         // slots that no call has; 0 while calls wait
+	waiting list.List   // of chan struct{}: calls that wait, closed when the slot is theirs
+	idle    []*instance // the one used last is the last
+	all     map[*instance]struct{}
+	closed  bool
 }
 
 func newPool(v *version, size int) *pool {
-	return &pool{v: v, slots: make(chan struct{}, size), all: map[*instance]struct{}{}}
+	return &pool{v: v, size: size, free: size, all: map[*instance]struct{}{}}
 }
 
-// tryAcquire takes a slot if there is one.
-func (p *pool) tryAcquire() bool {
-	select {
-	case p.slots <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-// acquire waits for a slot.
-func (p *pool) acquire(ctx context.Context) error {
-	select {
-	case p.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (p *pool) release() { <-p.slots }
-
-// take returns an idle instance, or nil if there is none.
-func (p *pool) take() *instance {
+// tryEnter takes a slot if there is one, and an idle instance with it; the instance is nil if there is none.
+func (p *pool) tryEnter() (i *instance, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.free == 0 {
+		return nil, false
+	}
+	p.free--
+	return p.take(), true
+}
+
+// enter is tryEnter, but it waits for the slot, in the order of arrival. The error is the context's cause.
+func (p *pool) enter(ctx context.Context) (*instance, error) {
+	p.mu.Lock()
+	if p.free > 0 {
+		defer p.mu.Unlock()
+		p.free--
+		return p.take(), nil
+	}
+	mine := make(chan struct{})
+	place := p.waiting.PushBack(mine)
+	p.mu.Unlock()
+	select {
+	case <-mine:
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-mine:
+		if ctx.Err() == nil {
+			return p.take(), nil
+		}
+		p.handOn()
+	default:
+		p.waiting.Remove(place)
+	}
+	return nil, context.Cause(ctx)
+}
+
+// handOn gives a slot to the call that has waited longest; mu is held.
+func (p *pool) handOn() {
+	first := p.waiting.Front()
+	if first == nil {
+		p.free++
+		return
+	}
+	close(p.waiting.Remove(first).(chan struct{}))
+}
+
+// take returns an idle instance, or nil if there is none; mu is held.
+func (p *pool) take() *instance {
 	n := len(p.idle)
 	if n == 0 {
 		return nil
@@ -58,7 +87,26 @@ func (p *pool) take() *instance {
 	return i
 }
 
-// takeOldest is take for the instance that has been idle for longest.
+// leave gives the slot back and makes the instance, which may be nil, idle.
+func (p *pool) leave(i *instance, now time.Time) {
+	p.mu.Lock()
+	closed := p.closed
+	if i != nil && !closed {
+		i.idleAt = now
+		p.idle = append(p.idle, i)
+	}
+	p.handOn()
+	p.mu.Unlock()
+	switch {
+	case i == nil:
+	case closed:
+		p.discard(i)
+	default:
+		p.v.host.budget.signal()
+	}
+}
+
+// takeOldest returns the instance that has been idle for longest, or nil.
 func (p *pool) takeOldest() *instance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -70,20 +118,12 @@ func (p *pool) takeOldest() *instance {
 	return i
 }
 
-// put makes an instance idle, or closes it if the pool is closed.
-func (p *pool) put(i *instance, now time.Time) {
+// put makes an instance idle that no call had.
+func (p *pool) put(i *instance) {
 	p.mu.Lock()
-	closed := p.closed
-	if !closed {
-		i.idleAt = now
-		p.idle = append(p.idle, i)
-	}
+	i.idleAt = time.Now()
+	p.idle = append(p.idle, i)
 	p.mu.Unlock()
-	if closed {
-		p.discard(i)
-		return
-	}
-	p.v.host.budget.signal()
 }
 
 // add counts a new instance.
@@ -111,7 +151,7 @@ func (p *pool) discard(i *instance) {
 func (p *pool) count() (instances, calls int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.all), len(p.slots)
+	return len(p.all), p.size - p.free
 }
 
 // reap closes the instances that are idle since before t.

@@ -111,7 +111,7 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 		}
 	}
 	if v.sandbox.restore || v.sandbox.keep {
-		v.pool.put(i, time.Now())
+		v.pool.put(i)
 	} else {
 		v.pool.discard(i)
 	}
@@ -236,8 +236,9 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 	}
 	res.Function = call.Function
 	started := time.Now()
-	if !v.pool.tryAcquire() {
-		err := v.pool.acquire(ctx)
+	i, ok := v.pool.tryEnter()
+	if !ok {
+		i, err = v.pool.enter(ctx)
 		began := started
 		started = time.Now()
 		res.Usage.Wait = started.Sub(began)
@@ -247,10 +248,9 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 			return res, e
 		}
 	}
-	defer v.pool.release()
-	i := v.pool.take()
 	if i == nil {
 		if i, err = v.instantiate(ctx, call, report); err != nil {
+			v.pool.leave(nil, started)
 			res.Usage.Duration = time.Since(started)
 			return res, err
 		}
@@ -260,11 +260,11 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 	res.Usage.Duration = time.Since(started)
 	res.Usage.PeakMemory = i.peak()
 	res.Usage.Ticks = i.ticks()
-	if i.settle(intact) {
-		v.pool.put(i, started.Add(res.Usage.Duration))
-	} else {
+	if !i.settle(intact) {
 		v.pool.discard(i)
+		i = nil
 	}
+	v.pool.leave(i, started.Add(res.Usage.Duration))
 	return res, err
 }
 

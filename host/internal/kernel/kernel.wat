@@ -34,8 +34,12 @@
   (global $top (export "top") (mut i32) (i32.const 1024))
   ;; Size of the memory in bytes, as the guest may use it. A call before may have grown the real memory further.
   (global $end (mut i64) (i64.const 65536))
+  ;; Whether a block was freed, so that the free lists are not empty.
+  (global $freed (mut i32) (i32.const 0))
   (global $in (mut i64) (i64.const 0))
   (global $in_len (mut i64) (i64.const 0))
+  ;; Number of offsets at which eight bytes can be loaded.
+  (global $in_words (mut i64) (i64.const 0))
   (global $out (export "out") (mut i64) (i64.const 0))
   (global $out_len (export "out_len") (mut i64) (i64.const 0))
   (global $err (export "err") (mut i64) (i64.const 0))
@@ -121,8 +125,9 @@
     (local $b i32) (local $slot i32)
     (local.set $b (call $block (local.get $p)))
     (if (i32.eqz (local.get $b)) (then (return)))
-    (if (i64.eq (local.get $p) (global.get $in)) (then (global.set $in_len (i64.const 0))))
+    (if (i64.eq (local.get $p) (global.get $in)) (then (call $set_input (local.get $p) (i64.const 0))))
     (local.set $slot (i32.add (i32.const 64) (i32.shl (call $log2 (i32.load (local.get $b))) (i32.const 2))))
+    (global.set $freed (i32.const 1))
     (i32.store offset=8 (local.get $b) (i32.const 0))
     (i32.store offset=12 (local.get $b) (i32.load (local.get $slot)))
     (i32.store (local.get $slot) (local.get $b)))
@@ -150,15 +155,18 @@
       (then (call $check (i32.const 4) (local.get $p) (i64.const 8))))
     (i64.store (i32.wrap_i64 (local.get $p)) (local.get $v)))
 
+  (func $set_input (param $p i64) (param $n i64)
+    (global.set $in (local.get $p))
+    (global.set $in_len (local.get $n))
+    (global.set $in_words
+      (select (i64.sub (local.get $n) (i64.const 7)) (i64.const 0) (i64.ge_u (local.get $n) (i64.const 8)))))
+
   ;; Past the input's end these read 0, as Extism's kernel does.
   (func (export "input_load_u8") (param $o i64) (result i32)
     (if (i64.ge_u (local.get $o) (global.get $in_len)) (then (return (i32.const 0))))
     (i32.load8_u (i32.wrap_i64 (i64.add (global.get $in) (local.get $o)))))
   (func (export "input_load_u64") (param $o i64) (result i64)
-    (if (i32.or
-          (i64.lt_u (global.get $in_len) (i64.const 8))
-          (i64.gt_u (local.get $o) (i64.sub (global.get $in_len) (i64.const 8))))
-      (then (return (i64.const 0))))
+    (if (i64.ge_u (local.get $o) (global.get $in_words)) (then (return (i64.const 0))))
     (i64.load (i32.wrap_i64 (i64.add (global.get $in) (local.get $o)))))
   (func (export "input_length") (result i64) (global.get $in_len))
   (func (export "input_offset") (result i64) (global.get $in))
@@ -167,8 +175,7 @@
 
   (func (export "input_set") (param $p i64) (param $n i64)
     (if (i64.ne (local.get $n) (i64.const 0)) (then (call $check (i32.const 5) (local.get $p) (local.get $n))))
-    (global.set $in (local.get $p))
-    (global.set $in_len (local.get $n)))
+    (call $set_input (local.get $p) (local.get $n)))
   (func (export "output_set") (param $p i64) (param $n i64)
     (if (i64.ne (local.get $n) (i64.const 0)) (then (call $check (i32.const 6) (local.get $p) (local.get $n))))
     (global.set $out (local.get $p))
@@ -179,12 +186,15 @@
 
   ;; Forgets every block and leaves no byte of them.
   (func $reset (export "reset")
-    (memory.fill (i32.const 64) (i32.const 0) (i32.const 128))
-    (memory.fill (i32.const 1024) (i32.const 0) (i32.sub (global.get $top) (i32.const 1024)))
+    (if (global.get $freed)
+      (then
+        (memory.fill (i32.const 64) (i32.const 0) (i32.const 128))
+        (global.set $freed (i32.const 0))))
+    (if (i32.ne (global.get $top) (i32.const 1024))
+      (then (memory.fill (i32.const 1024) (i32.const 0) (i32.sub (global.get $top) (i32.const 1024)))))
     (global.set $top (i32.const 1024))
     (global.set $end (i64.const 65536))
-    (global.set $in (i64.const 0))
-    (global.set $in_len (i64.const 0))
+    (call $set_input (i64.const 0) (i64.const 0))
     (global.set $out (i64.const 0))
     (global.set $out_len (i64.const 0))
     (global.set $err (i64.const 0)))
@@ -192,7 +202,6 @@
   ;; For the host: begins a call with an input of $n bytes and returns where to write it.
   (func (export "begin") (param $n i64) (result i64)
     (call $reset)
-    (global.set $in (call $alloc (local.get $n)))
-    (global.set $in_len (local.get $n))
+    (call $set_input (call $alloc (local.get $n)) (local.get $n))
     (global.get $in))
 )
