@@ -24,8 +24,8 @@ type callCase struct {
 
 // rounds is how often the sides take turns; roundTime is how long each turn lasts.
 const (
-	rounds    = 9
-	roundTime = 60 * time.Millisecond
+	rounds    = 21
+	roundTime = 40 * time.Millisecond
 )
 
 // turns lets both sides take turns and returns the median time of a call of each, in microseconds.
