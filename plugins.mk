@@ -12,7 +12,8 @@ CLANG      ?= clang
 WAT2WASM   ?= wat2wasm
 NPM        ?= npm
 # Debian's own rustc knows where Debian's wasm32 libraries are; one from rustup may come first in PATH and does not.
-RUSTC      ?= $(firstword $(wildcard /usr/bin/rustc) rustc)
+# The shell looks when the recipe runs, for it may have just been installed.
+RUSTC      ?= $$(test -x /usr/bin/rustc && echo /usr/bin/rustc || echo rustc)
 TOOLCHAINS ?= install
 
 SHIPPED  := $(BUILD)/plugins
@@ -54,7 +55,7 @@ $(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN):
 
 toolchains:
 	@mkdir -p $(BUILD)
-	@CLANG='$(CLANG)' RUSTC='$(RUSTC)' WAT2WASM='$(WAT2WASM)' NPM='$(NPM)' GO='$(GO)' testdata/toolchains.sh $(TOOLCHAINS)
+	@CLANG='$(CLANG)' RUSTC="$(RUSTC)" WAT2WASM='$(WAT2WASM)' NPM='$(NPM)' GO='$(GO)' testdata/toolchains.sh $(TOOLCHAINS)
 	@touch $(TOOLS)
 
 $(TOOLS): testdata/toolchains.sh
@@ -63,7 +64,7 @@ $(TOOLS): testdata/toolchains.sh
 test-plugins: plugins
 	cd plugins && $(GO) vet ./... && $(GO) test ./...
 	$(GO) vet ./testdata ./testdata/upper-go ./testdata/sdk-go ./testdata/filter-go
-	RUSTC=$(RUSTC) $(GO) test -timeout 5m ./testdata
+	RUSTC="$(RUSTC)" $(GO) test -timeout 5m ./testdata
 
 # --- shipped
 

@@ -19,7 +19,9 @@ c_works() {
 	has "$CLANG" && "$CLANG" --target=wasm32-wasi -o "$dir/c.wasm" "$dir/c.c" >/dev/null 2>&1
 }
 
+# Debian's rustc finds Debian's libraries; another one may come first in PATH.
 rust_works() {
+	[ "$RUSTC" = rustc ] && [ -x /usr/bin/rustc ] && RUSTC=/usr/bin/rustc
 	printf '#[no_mangle] pub extern "C" fn f() -> i32 { 0 }\n' >"$dir/r.rs"
 	has "$RUSTC" && "$RUSTC" --target wasm32-unknown-unknown --crate-type cdylib -o "$dir/r.wasm" "$dir/r.rs" >/dev/null 2>&1
 }
@@ -29,6 +31,9 @@ wat_works() {
 	has "$WAT2WASM" && "$WAT2WASM" -o "$dir/w.wasm" "$dir/w.wat" >/dev/null 2>&1
 }
 
+# The race detector of go test needs a C compiler for this machine.
+race_works() { has "$(GOFLAGS='' "$GO" env CC)"; }
+
 npm_works() { has "$NPM" && "$NPM" --version >/dev/null 2>&1; }
 
 # missing prints the Debian packages that would bring what does not work.
@@ -37,6 +42,7 @@ missing() {
 	rust_works || echo rustc libstd-rust-dev-wasm32
 	wat_works || echo wabt
 	npm_works || echo nodejs npm
+	race_works || echo gcc libc6-dev
 }
 
 if ! go_works; then
