@@ -1,0 +1,79 @@
+package host
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/taskhost/taskhost/abi"
+)
+
+func guestFile(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile("../build/testdata/" + name + ".wasm")
+	if err != nil {
+		t.Fatalf("%v; run make plugins first", err)
+	}
+	return b
+}
+
+// TestRefusedPluginIsTriedAgain: a plugin whose granted folder is missing is loaded when the folder has come, though no file of the
+// plugin has changed.
+func TestRefusedPluginIsTriedAgain(t *testing.T) {
+	dir := t.TempDir()
+	for name, content := range map[string][]byte{
+		"upper.wasm": guestFile(t, "upper-c"),
+		"upper.json": []byte(`{"allowed_paths": {"data": "/data"}}`),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h, err := New(t.Context(), Config{CacheDir: "../build/cache/test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close(context.Background())
+	f := &folder{host: h, dir: dir, slots: make(chan struct{}, 1)}
+	f.load(t.Context())
+	e := f.seen["upper"]
+	if info, err := h.Inspect("upper"); err != nil || info.State != StateRefused || e.again.IsZero() {
+		t.Fatalf("state %s, again at %v, %v", info.State, e.again, err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	e.again = time.Now().Add(-time.Second)
+	f.look(t.Context())
+	for e.busy.Load() {
+		runtime.Gosched()
+	}
+	if info, err := h.Inspect("upper"); err != nil || info.State != StateReady || !e.again.IsZero() {
+		t.Errorf("state %s, again at %v, %v", info.State, e.again, err)
+	}
+}
+
+// TestBusyGuestGivesWay: a guest that computes leaves through yield, time and again.
+func TestBusyGuestGivesWay(t *testing.T) {
+	h, err := New(t.Context(), Config{CacheDir: "../build/cache/test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close(context.Background())
+	if _, err := h.Swap(t.Context(), "spin", Source{Wasm: guestFile(t, "guests/spin")}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := h.Run(ctx, abi.Call{Plugin: "spin", Function: "nested"}, nil); abi.CodeOf(err) != abi.CodeTimeout {
+		t.Fatal(err)
+	}
+	for i := range h.plugins["spin"].current.pool.all {
+		if i.nextTurn.IsZero() {
+			t.Error("it never gave way")
+		}
+	}
+}
