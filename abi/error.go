@@ -120,15 +120,16 @@ func (e *Error) Unwrap() error { return e.Err }
 // CodeOf returns the code of the first Error in err's chain. Without one it is CodeTimeout for context.DeadlineExceeded,
 // CodeCancelled for context.Canceled, the empty code for nil (a nil *Error included), and CodeInternal for anything else.
 func CodeOf(err error) Code {
-	var e *Error
-	switch {
-	case err == nil:
+	if err == nil {
 		return ""
-	case errors.As(err, &e):
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
 		if e == nil {
 			return ""
 		}
 		return e.Code
+	}
+	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return CodeTimeout
 	case errors.Is(err, context.Canceled):
@@ -140,11 +141,10 @@ func CodeOf(err error) Code {
 // AsError returns the first Error in err's chain, or wraps err in one with the code that [CodeOf] gives. Nil stays nil.
 // The result may be shared: copy it before changing it.
 func AsError(err error) *Error {
-	var e *Error
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.As(err, &e):
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	return &Error{Code: CodeOf(err), Message: err.Error(), Err: err}

@@ -147,6 +147,20 @@ func TestKernelHeaders(t *testing.T) {
 	}
 }
 
+// TestKernelOutsideOfBlocks checks that a guest cannot store where no block is, or load what lies there: it is nobody's to forget.
+func TestKernelOutsideOfBlocks(t *testing.T) {
+	h := newHost(t, host.Config{})
+	swap(t, h, "kernel-hostile", "")
+	for _, function := range []byte{sStore64, sStore8, sLoad64, sLoad8} {
+		for _, off := range []uint64{resultOf(0, 48), 30_000, 65_000} {
+			script := slices.Concat(record(sAlloc, 40, 0), record(function, off, 77))
+			_, err := h.Run(t.Context(), abi.Call{Plugin: "kernel-hostile", Function: "script", Input: script}, nil)
+			wantCode(t, err, abi.CodeTrap, "out of bounds")
+			checkKernelWorks(t, h, "kernel-hostile")
+		}
+	}
+}
+
 // TestUserHostile calls every function of extism:host/user with offsets, pointers and lengths that lead nowhere.
 func TestUserHostile(t *testing.T) {
 	h := newHost(t, host.Config{})
@@ -160,7 +174,7 @@ func TestUserHostile(t *testing.T) {
 		for _, a := range args {
 			_, err := h.Run(t.Context(), abi.Call{Plugin: "user-hostile", Function: function, Input: numbers(a)}, nil)
 			switch code := abi.CodeOf(err); {
-			case function == "nothing" || function == "read_beyond" || function == "write_beyond":
+			case function == "nothing" || function == "read_across" || function == "write_across":
 				if err != nil {
 					t.Errorf("%s: %v", function, err)
 				}

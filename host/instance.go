@@ -27,11 +27,11 @@ type instance struct {
 	kernelMemory *linmem.Memory
 	modules      []linked // those of the version, main last
 	memory       *linmem.Allocator
-	funcs        map[string]api.Function
+	funcs        []api.Function // by their numbers, looked up when first called
 	result       [1]uint64
 	meter        meter
 	stop         interrupter
-	idleAt       time.Time
+	idleAt       time.Duration // on the host's clock
 
 	// What belongs to the call that runs.
 	parent   context.Context // nothing of it reaches wazero; functions of the host that wait honour it
@@ -40,7 +40,8 @@ type instance struct {
 	report   func(abi.Progress)
 	nextTurn time.Time // when the guest gives way to others
 	logged   int64
-	badInput bool // the guest said that its input is bad
+	ticks    uint64 // what it has cost, once it is over
+	badInput bool   // the guest said that its input is bad
 	stdio    stdio
 
 	// What lives as long as the instance.
@@ -91,7 +92,7 @@ func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(a
 		e.Message += ", while waiting for memory: the plugins together have all that they may"
 		return nil, e
 	}
-	i := &instance{v: v, funcs: map[string]api.Function{}}
+	i := &instance{v: v, funcs: make([]api.Function, len(v.functions))}
 	i.meter = meter{budget: v.host.budget, inst: i, prepaid: need}
 	i.memory = v.host.memory.NewAllocator(uint64(v.limits.Memory), linmem.Meter{Grow: i.meter.grow, Free: i.meter.free})
 	i.ctx.inst = i
@@ -108,7 +109,7 @@ func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(a
 	}()
 	i.begin(ctx, call, report)
 	limit := min(v.limits.RunTime, initLimit)
-	i.stop.arm(ctx, time.Now(), limit)
+	i.stop.arm(ctx, v.host.now(), limit)
 	err = i.instantiate()
 	switch {
 	case err != nil:
@@ -218,14 +219,6 @@ func (i *instance) initialise() error {
 // main is the module whose functions are called.
 func (i *instance) main() api.Module { return i.modules[len(i.modules)-1] }
 
-// ticks is what the call has cost so far.
-func (i *instance) ticks() (n uint64) {
-	for _, m := range i.modules {
-		n += uint64(m.control.Used())
-	}
-	return n
-}
-
 // tripped is why the pass ended the guest's code, ReasonNone if it did not.
 func (i *instance) tripped() instrument.Reason {
 	for _, m := range i.modules {
@@ -255,30 +248,47 @@ func (i *instance) end() {
 	i.current = abi.Call{}
 }
 
-// run makes one call. Intact is false when the guest was interrupted, trapped or exited.
-func (i *instance) run(ctx context.Context, call *abi.Call, started time.Time, report func(abi.Progress)) (out []byte, intact bool, err error) {
-	f := i.funcs[call.Function]
+// run makes one call of the function with that number. Intact is false when the guest was interrupted, trapped or exited.
+func (i *instance) run(ctx context.Context, call *abi.Call, function int, began time.Duration, report func(abi.Progress)) (out []byte, intact bool, err error) {
+	f := i.funcs[function]
 	if f == nil {
 		if f = i.main().ExportedFunction(call.Function); f == nil {
 			return nil, false, abi.Errorf(abi.CodeInternal, "function %s is gone", call.Function)
 		}
-		i.funcs[call.Function] = f
+		i.funcs[function] = f
 	}
 	i.begin(ctx, call, report)
-	i.stop.arm(ctx, started, i.v.limits.RunTime)
+	i.stop.arm(ctx, began, i.v.limits.RunTime)
 	err = i.enter(f, call.Input)
 	cause := i.stop.disarm()
-	var exit *sys.ExitError
-	switch {
-	case err == nil:
+	i.ticks = 0
+	for _, m := range i.modules {
+		i.ticks += uint64(m.control.End(err == nil))
+	}
+	if err == nil {
 		out, err = i.outcome()
 		intact = cause == nil
-	case cause == nil && errors.As(err, &exit): // through proc_exit
-		i.result[0] = uint64(exit.ExitCode())
-		out, err = i.outcome()
-	default:
-		err = i.failure(err, cause, i.v.limits.RunTime)
+	} else {
+		out, err = i.unwound(err, cause)
 	}
+	if err != nil {
+		err = i.explain(ctx, err, cause)
+	}
+	i.end()
+	return out, intact, err
+}
+
+// unwound is what a function that did not return has left: output when it exited, or the error.
+func (i *instance) unwound(err, cause error) ([]byte, error) {
+	if exit, ok := errors.AsType[*sys.ExitError](err); ok && cause == nil { // through proc_exit
+		i.result[0] = uint64(exit.ExitCode())
+		return i.outcome()
+	}
+	return nil, i.failure(err, cause, i.v.limits.RunTime)
+}
+
+// explain gives the reason why a guest failed where that is not what the guest itself says.
+func (i *instance) explain(ctx context.Context, err, cause error) error {
 	if i.meter.starved && abi.CodeOf(err) == abi.CodeFailed { // it did not take it well
 		said := abi.AsError(err).Message
 		err = i.meter.refusal()
@@ -287,8 +297,7 @@ func (i *instance) run(ctx context.Context, call *abi.Call, started time.Time, r
 	if abi.CodeOf(err) == abi.CodeFailed && (cause != nil || ctx.Err() != nil) { // it saw that it is to stop, and did
 		err = stopped(ctx, abi.AsError(err), cause, i.v.limits.RunTime)
 	}
-	i.end()
-	return out, intact, err
+	return err
 }
 
 // stopped is the error of a guest that was to stop and reported an error itself: the reason to stop goes first.
@@ -315,20 +324,16 @@ func (i *instance) enter(f api.Function, input []byte) error {
 
 // outcome is what a function that returned has left: output, or the error that it reported.
 func (i *instance) outcome() ([]byte, error) {
-	code := uint32(i.result[0])
-	msg, failed := i.kernel.Failure()
-	if code != 0 || failed {
-		return nil, i.reported(code, msg)
-	}
 	limit := i.v.limits.Output
-	if i.v.form == FormWASI {
+	view, n, msg, failed := i.kernel.Outcome(uint64(limit))
+	switch code := uint32(i.result[0]); {
+	case code != 0 || failed:
+		return nil, i.reported(code, msg)
+	case i.v.form == FormWASI:
 		return i.stdio.take(), nil
-	}
-	if n := i.kernel.OutputLen(); n > uint64(limit) {
+	case n > uint64(limit):
 		return nil, outputTooLarge(limit)
-	}
-	view := i.kernel.Output()
-	if view == nil {
+	case view == nil:
 		return nil, nil
 	}
 	return append(make([]byte, 0, len(view)), view...), nil

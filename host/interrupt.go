@@ -62,36 +62,44 @@ func (h *Host) instantiateYield(m api.Module) (api.Module, error) {
 type interrupter struct {
 	inst *instance
 
-	// state is the number of the call, times two, plus armed while the call runs. The number keeps what comes late for one call from
-	// hitting the next. It changes from armed to not armed under mu.
+	// state is the number of the call in its upper bits and, below, armed while the call runs and touched once somebody else has taken
+	// an interest in it. The number keeps what comes late for one call from hitting the next. All changes but those of the goroutine
+	// that runs a call nobody has touched are made under mu.
 	state atomic.Uint64
 
 	// Set before the call is armed, and left alone while it is.
-	ctx     context.Context
-	started time.Time
-	limit   time.Duration
+	ctx   context.Context
+	began time.Duration // on the host's clock
+	limit time.Duration
+	cause error // why the call was interrupted; nil: it was not. Under mu while it is armed
 
 	mu    sync.Mutex
-	cause error                   // why the call was interrupted; nil: it was not
 	wake  context.CancelCauseFunc // ends what a function of the host waits for; nil: none waits
 	timer *time.Timer             // for the limit, then for the time of grace; nil: the call is not guarded yet
 	untie func() bool             // from the context
 }
 
-const armed = 1
+const (
+	armed   = 1
+	touched = 2
+	number  = 4 // of the first call
+)
 
 // arm begins a call: from now on until disarm the guest is stopped when ctx is done or limit is over.
-func (n *interrupter) arm(ctx context.Context, started time.Time, limit time.Duration) {
-	n.ctx, n.started, n.limit, n.cause = ctx, started, limit, nil
-	n.state.Store((n.state.Load()/2+1)*2 | armed)
+func (n *interrupter) arm(ctx context.Context, began, limit time.Duration) {
+	n.ctx, n.began, n.limit, n.cause = ctx, began, limit, nil
+	n.state.Store((n.state.Load()/number+1)*number | armed)
 	n.inst.v.host.dog.alert()
 }
 
 // disarm ends a call and returns why it was interrupted, nil if it was not.
 func (n *interrupter) disarm() error {
+	if state := n.state.Load(); state&touched == 0 && n.state.CompareAndSwap(state, state&^armed) {
+		return nil
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.state.Store(n.state.Load() &^ armed)
+	n.state.Store(n.state.Load() &^ (armed | touched))
 	if n.timer != nil {
 		n.timer.Stop()
 		n.timer = nil
@@ -103,24 +111,40 @@ func (n *interrupter) disarm() error {
 	return n.cause
 }
 
+// touch keeps the call of that state, or whichever runs if it is 0, from ending unseen; false if it does not run. The caller holds mu.
+func (n *interrupter) touch(state uint64) bool {
+	for {
+		now := n.state.Load()
+		if now&armed == 0 || state != 0 && state/number != now/number {
+			return false
+		}
+		if n.state.CompareAndSwap(now, now|touched) {
+			return true
+		}
+	}
+}
+
 // guard ties the call to its context and gives it a timer, if it is still the one of that state.
 func (n *interrupter) guard(state uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.state.Load() != state || n.timer != nil {
+	if !n.touch(state) || n.timer != nil {
 		return
 	}
-	n.timer = time.AfterFunc(time.Until(n.started.Add(n.limit)), func() { n.interrupt(state, errRunTime) })
+	n.timer = time.AfterFunc(n.left(), func() { n.interrupt(state, errRunTime) })
 	if ctx := n.ctx; ctx.Done() != nil {
 		n.untie = context.AfterFunc(ctx, func() { n.interrupt(state, context.Cause(ctx)) })
 	}
 }
 
+// left is what is left of the run time.
+func (n *interrupter) left() time.Duration { return n.began + n.limit - n.inst.v.host.now() }
+
 // interrupt stops the call of that state, if it still runs; state 0 means whichever runs.
 func (n *interrupter) interrupt(state uint64, cause error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if now := n.state.Load(); now&armed == 0 || state != 0 && state != now || n.cause != nil {
+	if !n.touch(state) || n.cause != nil {
 		return
 	}
 	n.cause = cause
@@ -139,7 +163,7 @@ func (n *interrupter) interrupt(state uint64, cause error) {
 	n.timer = time.AfterFunc(grace, func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		if n.state.Load() == state {
+		if n.touch(state) {
 			n.inst.halt()
 		}
 	})
@@ -148,9 +172,8 @@ func (n *interrupter) interrupt(state uint64, cause error) {
 // waiting is the context for a function of the host that waits: done when the call is interrupted, or is to be.
 // The caller calls release when it waits no longer.
 func (n *interrupter) waiting() (ctx context.Context, release func()) {
-	deadline := n.started.Add(n.limit)
 	ctx, cancel := context.WithCancelCause(n.ctx)
-	ctx, stop := context.WithDeadlineCause(ctx, deadline, errRunTime)
+	ctx, stop := context.WithTimeoutCause(ctx, n.left(), errRunTime)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.cause != nil {

@@ -88,7 +88,7 @@ func (p *pool) take() *instance {
 }
 
 // leave gives the slot back and makes the instance, which may be nil, idle.
-func (p *pool) leave(i *instance, now time.Time) {
+func (p *pool) leave(i *instance, now time.Duration) {
 	p.mu.Lock()
 	closed := p.closed
 	if i != nil && !closed {
@@ -121,7 +121,7 @@ func (p *pool) takeOldest() *instance {
 // put makes an instance idle that no call had.
 func (p *pool) put(i *instance) {
 	p.mu.Lock()
-	i.idleAt = time.Now()
+	i.idleAt = p.v.host.now()
 	p.idle = append(p.idle, i)
 	p.mu.Unlock()
 }
@@ -155,10 +155,10 @@ func (p *pool) count() (instances, calls int) {
 }
 
 // reap closes the instances that are idle since before t.
-func (p *pool) reap(t time.Time) {
+func (p *pool) reap(t time.Duration) {
 	p.mu.Lock()
 	n := 0
-	for n < len(p.idle) && p.idle[n].idleAt.Before(t) {
+	for n < len(p.idle) && p.idle[n].idleAt < t {
 		n++
 	}
 	old := append([]*instance(nil), p.idle[:n]...)

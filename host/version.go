@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -39,7 +38,8 @@ type version struct {
 	egress   *egress.Client
 	metrics  *metricBook
 	pool     *pool
-	snapshot *snapshot // nil: instances are not put back
+	numbers  map[string]int // of the functions, by name
+	snapshot *snapshot      // nil: instances are not put back
 
 	refs atomic.Int64 // 1 for being current, 1 for each call
 }
@@ -77,6 +77,10 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 	}
 	if v.shape, err = inspect(r, v.limits); err != nil {
 		return nil, err
+	}
+	v.numbers = make(map[string]int, len(v.functions))
+	for n, name := range v.functions {
+		v.numbers[name] = n
 	}
 	v.pool = newPool(v, v.maxInst)
 	v.refs.Store(1)
@@ -169,18 +173,19 @@ func (i *instance) sleep(ns int64) {
 	}
 }
 
-// resolveFunction checks the function of a call; the empty one is the default.
-func (v *version) resolveFunction(name string) (string, error) {
-	switch {
-	case name == "" && v.def != "":
-		return v.def, nil
-	case name == "":
-		return "", abi.Errorf(abi.CodeInvalid, "it has several functions and none is named process: write %s:FUNCTION with one of %s",
-			v.name, strings.Join(v.functions, ", "))
-	case !slices.Contains(v.functions, name):
-		return name, abi.Errorf(abi.CodeNotFound, "it has no function %s%s; it has %s", name, didYouMean(name, v.functions), strings.Join(v.functions, ", "))
+// resolveFunction finds the function of a call and its number; the empty name is the default.
+func (v *version) resolveFunction(name string) (string, int, error) {
+	if name == "" {
+		name = v.def
 	}
-	return name, nil
+	if n, ok := v.numbers[name]; ok {
+		return name, n, nil
+	}
+	if name == "" {
+		return "", 0, abi.Errorf(abi.CodeInvalid, "it has several functions and none is named process: write %s:FUNCTION with one of %s",
+			v.name, strings.Join(v.functions, ", "))
+	}
+	return name, 0, abi.Errorf(abi.CodeNotFound, "it has no function %s%s; it has %s", name, didYouMean(name, v.functions), strings.Join(v.functions, ", "))
 }
 
 // acquire makes the caller a user of the version, which somebody else uses already.
@@ -230,18 +235,19 @@ func (v *version) startMemory() int64 {
 // run makes one call on the version.
 func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progress)) (res abi.Result, err error) {
 	res.Version = v.source.digest
+	var function int
+	call.Function, function, err = v.resolveFunction(call.Function)
 	res.Function = call.Function
-	if call.Function, err = v.resolveFunction(call.Function); err != nil {
+	if err != nil {
 		return res, err
 	}
-	res.Function = call.Function
-	started := time.Now()
+	began := v.host.now()
 	i, ok := v.pool.tryEnter()
 	if !ok {
+		came := began
 		i, err = v.pool.enter(ctx)
-		began := started
-		started = time.Now()
-		res.Usage.Wait = started.Sub(began)
+		began = v.host.now()
+		res.Usage.Wait = began - came
 		if err != nil {
 			e := interruption(err, 0)
 			e.Message += fmt.Sprintf(", while waiting for one of its %d instances", v.maxInst)
@@ -250,21 +256,23 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 	}
 	if i == nil {
 		if i, err = v.instantiate(ctx, call, report); err != nil {
-			v.pool.leave(nil, started)
-			res.Usage.Duration = time.Since(started)
+			ended := v.host.now()
+			v.pool.leave(nil, ended)
+			res.Usage.Duration = ended - began
 			return res, err
 		}
 	}
-	out, intact, err := i.run(ctx, call, started, report)
+	out, intact, err := i.run(ctx, call, function, began, report)
+	ended := v.host.now()
 	res.Output = out
-	res.Usage.Duration = time.Since(started)
+	res.Usage.Duration = ended - began
 	res.Usage.PeakMemory = i.peak()
-	res.Usage.Ticks = i.ticks()
+	res.Usage.Ticks = i.ticks
 	if !i.settle(intact) {
 		v.pool.discard(i)
 		i = nil
 	}
-	v.pool.leave(i, started.Add(res.Usage.Duration))
+	v.pool.leave(i, ended)
 	return res, err
 }
 

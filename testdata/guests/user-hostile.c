@@ -26,8 +26,10 @@ CALL(read_length, taskhost_read(text("sixteen bytes..."), scratch, (u32)a))
 CALL(write_offset, taskhost_write(a, scratch, 16))
 CALL(write_pointer, taskhost_write(alloc(16), (void *)(u32)a, 16))
 CALL(write_length, taskhost_write(alloc(16), scratch, (u32)a))
-// Past the end of one block and into the next: both are inside the kernel's memory.
+// Past the end of one block and into the next, which both are blocks' bytes; and past the end of all blocks.
+CALL(read_across, (void)a; u64 o = text("short"); alloc(4096); taskhost_read(o, scratch, 4096))
 CALL(read_beyond, (void)a; taskhost_read(text("short"), scratch, 4096))
-CALL(write_beyond, (void)a; u64 o = alloc(16); alloc(4096); taskhost_write(o, scratch, 4096))
+CALL(write_across, (void)a; u64 o = alloc(16); alloc(4096); taskhost_write(o, scratch, 4096))
+CALL(write_beyond, (void)a; taskhost_write(alloc(16), scratch, 4096))
 // A range of nothing is no fault, wherever it is said to be within bounds.
 CALL(nothing, (void)a; taskhost_read(0, 0, 0); taskhost_write(0, 0, 0))

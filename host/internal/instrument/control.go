@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tetratelabs/wazero/api"
 )
@@ -48,8 +49,12 @@ type Control struct {
 	slice, stackBytes                  int64
 	budget                             int64
 
-	mu   sync.Mutex // orders Interrupt and Begin
-	flag api.MutableGlobal
+	clean bool  // the last call returned: it left no reason
+	left  int64 // of the budget, when clean
+
+	mu     sync.Mutex // orders Interrupt and Begin
+	raised atomic.Bool
+	flag   api.MutableGlobal
 }
 
 // Bind finds what Rewrite added to the module in an instance of it.
@@ -92,22 +97,39 @@ func (c *Control) Start(ctx context.Context) error {
 // Begin prepares the next call: a budget of ticks, an empty stack, no reason, and no interrupt; one that came before
 // is forgotten. It is all an instance needs to be called again after a trap of this package.
 func (c *Control) Begin(budget int64) {
-	budget = min(max(budget, 0), Unlimited)
-	c.budget = budget
-	if c.ticks != nil {
-		slice := min(c.slice, budget)
-		c.ticks.Set(uint64(slice))
-		c.fuel.Set(uint64(budget - slice))
-	}
 	if c.stack != nil {
 		c.stack.Set(uint64(c.stackBytes))
 	}
-	c.reason.Set(0)
-	if c.flag != nil {
+	budget = min(max(budget, 0), Unlimited)
+	if c.clean && budget == Unlimited && c.left > Unlimited/2 {
+		c.budget = c.left // the slice that was begun goes on
+	} else {
+		c.budget = budget
+		c.reason.Set(0)
+		if c.ticks != nil {
+			slice := min(c.slice, budget)
+			c.ticks.Set(uint64(slice))
+			c.fuel.Set(uint64(budget - slice))
+		}
+	}
+	c.clean = false
+	if c.raised.Load() {
 		c.mu.Lock()
+		c.raised.Store(false)
 		c.flag.Set(0)
 		c.mu.Unlock()
 	}
+}
+
+// End is for the goroutine that made the call, after it: it returns the ticks that were used, as Used does. Returned tells that
+// the call came back and did not trap, which makes the next Begin cheaper. To leave it out is no fault.
+func (c *Control) End(returned bool) (used int64) {
+	if c.ticks == nil {
+		return 0
+	}
+	c.left = int64(c.ticks.Get()) + int64(c.fuel.Get())
+	c.clean = returned
+	return c.budget - c.left
 }
 
 // Interrupt ends the call under way, if any, within a slice of ticks. It stays in force until Begin.
@@ -116,6 +138,7 @@ func (c *Control) Interrupt() {
 		return
 	}
 	c.mu.Lock()
+	c.raised.Store(true)
 	c.flag.Set(1)
 	c.mu.Unlock()
 }
@@ -178,6 +201,9 @@ func (c *Control) Pages() uint32 {
 
 // realPages is the size of the engine's memory. Size cannot tell 4 GiB from nothing; growing by nothing can.
 func (c *Control) realPages() uint32 {
+	if n := c.memory.Size(); n > 0 {
+		return n >> 16
+	}
 	n, _ := c.memory.Grow(0)
 	return n
 }

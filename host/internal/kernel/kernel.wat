@@ -30,29 +30,29 @@
 
   (memory (export "memory") 1)
 
-  ;; First byte past the last block; blocks begin at 1024. The 32 heads of the free lists stand at 64.
-  (global $top (export "top") (mut i32) (i32.const 1024))
+  ;; What the host reads and writes between calls stands at the beginning of the memory, little-endian:
+  ;;    0  i64  offset of the output         40  i64  size of all blocks together, which begin at 1024
+  ;;    8  i64  length of the output         48  i64  number of offsets in them at which eight bytes can be loaded
+  ;;   16  i64  offset of the error message  56  i32  whether a block was freed, so that the free lists are not empty
+  ;;   24  i64  length of the input          60  i32  what reset alone puts back: 1: $end was moved, 2: the input was set
+  ;;   32  i64  number of offsets of the input at which eight bytes can be loaded
+  ;; The 32 heads of the free lists stand at 64.
+
   ;; Size of the memory in bytes, as the guest may use it. A call before may have grown the real memory further.
   (global $end (mut i64) (i64.const 65536))
-  ;; Whether a block was freed, so that the free lists are not empty.
-  (global $freed (mut i32) (i32.const 0))
-  (global $in (mut i64) (i64.const 0))
-  (global $in_len (mut i64) (i64.const 0))
-  ;; Number of offsets at which eight bytes can be loaded.
-  (global $in_words (mut i64) (i64.const 0))
-  (global $out (export "out") (mut i64) (i64.const 0))
-  (global $out_len (export "out_len") (mut i64) (i64.const 0))
-  (global $err (export "err") (mut i64) (i64.const 0))
+  ;; Offset of the input, if there is one: the host puts it into the first block.
+  (global $in (mut i64) (i64.const 1040))
 
   ;; Traps unless [p, p+n) lies in the area of the blocks. $f is the number of the function that asks, for the message.
   (func $check (param $f i32) (param $p i64) (param $n i64)
+    (local $size i64)
+    (local.set $size (i64.load offset=40 (i32.const 0)))
+    (local.set $p (i64.sub (local.get $p) (i64.const 1024)))
     (if (i32.or
-          (i64.lt_u (local.get $p) (i64.const 1024))
-          (i32.or
-            (i64.gt_u (local.get $p) (global.get $end))
-            (i64.gt_u (local.get $n) (i64.sub (global.get $end) (local.get $p)))))
+          (i64.gt_u (local.get $p) (local.get $size))
+          (i64.gt_u (local.get $n) (i64.sub (local.get $size) (local.get $p))))
       (then
-        (call $fault (local.get $f) (local.get $p) (local.get $n))
+        (call $fault (local.get $f) (i64.add (local.get $p) (i64.const 1024)) (local.get $n))
         (unreachable))))
 
   ;; Number of the highest bit set; $n is not 0.
@@ -72,7 +72,7 @@
   ;; Takes $need bytes from the end, growing the memory as it must, by whole pages.
   (func $bump (param $need i32) (result i32)
     (local $b i32) (local $new i64) (local $pages i32)
-    (local.set $b (global.get $top))
+    (local.set $b (i32.add (i32.load offset=40 (i32.const 0)) (i32.const 1024)))
     (local.set $new (i64.add (i64.extend_i32_u (local.get $b)) (i64.extend_i32_u (local.get $need))))
     (if (i64.gt_u (local.get $new) (global.get $end))
       (then
@@ -85,8 +85,10 @@
               (then
                 (call $fault (i32.const 0) (i64.const 0) (i64.extend_i32_u (local.get $need)))
                 (unreachable)))))
-        (global.set $end (i64.and (i64.add (local.get $new) (i64.const 65535)) (i64.const -65536)))))
-    (global.set $top (i32.wrap_i64 (local.get $new)))
+        (global.set $end (i64.and (i64.add (local.get $new) (i64.const 65535)) (i64.const -65536)))
+        (i32.store offset=60 (i32.const 0) (i32.or (i32.load offset=60 (i32.const 0)) (i32.const 1)))))
+    (i64.store offset=40 (i32.const 0) (i64.sub (local.get $new) (i64.const 1024)))
+    (i64.store offset=48 (i32.const 0) (i64.sub (local.get $new) (i64.const 1031)))
     (i32.store (local.get $b) (local.get $need))
     (local.get $b))
 
@@ -98,7 +100,7 @@
         (call $fault (i32.const 0) (i64.const 0) (local.get $n))
         (unreachable)))
     (local.set $need (i32.and (i32.add (i32.wrap_i64 (local.get $n)) (i32.const 31)) (i32.const -16)))
-    (if (global.get $freed)
+    (if (i32.load offset=56 (i32.const 0))
       (then
         (local.set $class (call $log2 (local.get $need)))
         (local.set $b (call $take (local.get $class) (local.get $need)))
@@ -115,7 +117,7 @@
     (local $b i32)
     (if (i32.or
           (i64.lt_u (local.get $p) (i64.const 1040))
-          (i64.ge_u (local.get $p) (i64.extend_i32_u (global.get $top))))
+          (i64.ge_u (i64.sub (local.get $p) (i64.const 1024)) (i64.load offset=40 (i32.const 0))))
       (then (return (i32.const 0))))
     (local.set $b (i32.sub (i32.wrap_i64 (local.get $p)) (i32.const 16)))
     (if (i32.ne (i32.load offset=8 (local.get $b)) (i32.xor (i32.wrap_i64 (local.get $p)) (i32.const 0x6b736174)))
@@ -126,9 +128,12 @@
     (local $b i32) (local $slot i32)
     (local.set $b (call $block (local.get $p)))
     (if (i32.eqz (local.get $b)) (then (return)))
-    (if (i64.eq (local.get $p) (global.get $in)) (then (call $set_input (local.get $p) (i64.const 0))))
+    (if (i32.and
+          (i64.eq (local.get $p) (global.get $in))
+          (i64.ne (i64.load offset=24 (i32.const 0)) (i64.const 0)))
+      (then (call $set_input (local.get $p) (i64.const 0))))
     (local.set $slot (i32.add (i32.const 64) (i32.shl (call $log2 (i32.load (local.get $b))) (i32.const 2))))
-    (global.set $freed (i32.const 1))
+    (i32.store offset=56 (i32.const 0) (i32.const 1))
     (i32.store offset=8 (local.get $b) (i32.const 0))
     (i32.store offset=12 (local.get $b) (i32.load (local.get $slot)))
     (i32.store (local.get $slot) (local.get $b)))
@@ -140,65 +145,60 @@
     (i64.load32_u offset=4 (local.get $b)))
 
   (func (export "load_u8") (param $p i64) (result i32)
-    (if (i64.ge_u (i64.sub (local.get $p) (i64.const 1024)) (i64.sub (global.get $end) (i64.const 1024)))
+    (if (i64.ge_u (i64.sub (local.get $p) (i64.const 1024)) (i64.load offset=40 (i32.const 0)))
       (then (call $check (i32.const 1) (local.get $p) (i64.const 1))))
     (i32.load8_u (i32.wrap_i64 (local.get $p))))
   (func (export "load_u64") (param $p i64) (result i64)
-    (if (i64.gt_u (i64.sub (local.get $p) (i64.const 1024)) (i64.sub (global.get $end) (i64.const 1032)))
+    (if (i64.ge_u (i64.sub (local.get $p) (i64.const 1024)) (i64.load offset=48 (i32.const 0)))
       (then (call $check (i32.const 2) (local.get $p) (i64.const 8))))
     (i64.load (i32.wrap_i64 (local.get $p))))
   (func (export "store_u8") (param $p i64) (param $v i32)
-    (if (i64.ge_u (i64.sub (local.get $p) (i64.const 1024)) (i64.sub (global.get $end) (i64.const 1024)))
+    (if (i64.ge_u (i64.sub (local.get $p) (i64.const 1024)) (i64.load offset=40 (i32.const 0)))
       (then (call $check (i32.const 3) (local.get $p) (i64.const 1))))
     (i32.store8 (i32.wrap_i64 (local.get $p)) (local.get $v)))
   (func (export "store_u64") (param $p i64) (param $v i64)
-    (if (i64.gt_u (i64.sub (local.get $p) (i64.const 1024)) (i64.sub (global.get $end) (i64.const 1032)))
+    (if (i64.ge_u (i64.sub (local.get $p) (i64.const 1024)) (i64.load offset=48 (i32.const 0)))
       (then (call $check (i32.const 4) (local.get $p) (i64.const 8))))
     (i64.store (i32.wrap_i64 (local.get $p)) (local.get $v)))
 
   (func $set_input (param $p i64) (param $n i64)
     (global.set $in (local.get $p))
-    (global.set $in_len (local.get $n))
-    (global.set $in_words
-      (select (i64.sub (local.get $n) (i64.const 7)) (i64.const 0) (i64.ge_u (local.get $n) (i64.const 8)))))
+    (i64.store offset=24 (i32.const 0) (local.get $n))
+    (i64.store offset=32 (i32.const 0)
+      (select (i64.sub (local.get $n) (i64.const 7)) (i64.const 0) (i64.ge_u (local.get $n) (i64.const 8))))
+    (i32.store offset=60 (i32.const 0) (i32.or (i32.load offset=60 (i32.const 0)) (i32.const 2))))
 
   ;; Past the input's end these read 0, as Extism's kernel does.
   (func (export "input_load_u8") (param $o i64) (result i32)
-    (if (i64.ge_u (local.get $o) (global.get $in_len)) (then (return (i32.const 0))))
+    (if (i64.ge_u (local.get $o) (i64.load offset=24 (i32.const 0))) (then (return (i32.const 0))))
     (i32.load8_u (i32.wrap_i64 (i64.add (global.get $in) (local.get $o)))))
   (func (export "input_load_u64") (param $o i64) (result i64)
-    (if (i64.ge_u (local.get $o) (global.get $in_words)) (then (return (i64.const 0))))
+    (if (i64.ge_u (local.get $o) (i64.load offset=32 (i32.const 0))) (then (return (i64.const 0))))
     (i64.load (i32.wrap_i64 (i64.add (global.get $in) (local.get $o)))))
-  (func (export "input_length") (result i64) (global.get $in_len))
-  (func (export "input_offset") (result i64) (global.get $in))
-  (func (export "output_length") (result i64) (global.get $out_len))
-  (func (export "output_offset") (result i64) (global.get $out))
+  (func (export "input_length") (result i64) (i64.load offset=24 (i32.const 0)))
+  (func (export "input_offset") (result i64)
+    (select (global.get $in) (i64.const 0)
+      (i32.or (i64.ne (i64.load offset=24 (i32.const 0)) (i64.const 0)) (i32.and (i32.load offset=60 (i32.const 0)) (i32.const 2)))))
+  (func (export "output_length") (result i64) (i64.load offset=8 (i32.const 0)))
+  (func (export "output_offset") (result i64) (i64.load (i32.const 0)))
 
   (func (export "input_set") (param $p i64) (param $n i64)
     (if (i64.ne (local.get $n) (i64.const 0)) (then (call $check (i32.const 5) (local.get $p) (local.get $n))))
     (call $set_input (local.get $p) (local.get $n)))
   (func (export "output_set") (param $p i64) (param $n i64)
     (if (i64.ne (local.get $n) (i64.const 0)) (then (call $check (i32.const 6) (local.get $p) (local.get $n))))
-    (global.set $out (local.get $p))
-    (global.set $out_len (local.get $n)))
-  (func (export "error_set") (param $p i64) (global.set $err (local.get $p)))
-  (func (export "error_get") (result i64) (global.get $err))
+    (i64.store (i32.const 0) (local.get $p))
+    (i64.store offset=8 (i32.const 0) (local.get $n)))
+  (func (export "error_set") (param $p i64) (i64.store offset=16 (i32.const 0) (local.get $p)))
+  (func (export "error_get") (result i64) (i64.load offset=16 (i32.const 0)))
   (func (export "memory_bytes") (result i64) (i64.sub (global.get $end) (i64.const 1024)))
 
   ;; Forgets every block and leaves no byte of them.
   (func $reset (export "reset")
-    (if (global.get $freed)
-      (then
-        (memory.fill (i32.const 64) (i32.const 0) (i32.const 128))
-        (global.set $freed (i32.const 0))))
-    (if (i32.ne (global.get $top) (i32.const 1024))
-      (then (memory.fill (i32.const 1024) (i32.const 0) (i32.sub (global.get $top) (i32.const 1024)))))
-    (global.set $top (i32.const 1024))
+    (memory.fill (i32.const 1024) (i32.const 0) (i32.load offset=40 (i32.const 0)))
+    (memory.fill (i32.const 0) (i32.const 0) (i32.const 192))
     (global.set $end (i64.const 65536))
-    (call $set_input (i64.const 0) (i64.const 0))
-    (global.set $out (i64.const 0))
-    (global.set $out_len (i64.const 0))
-    (global.set $err (i64.const 0)))
+    (global.set $in (i64.const 1040)))
 
   ;; For the host: begins a call with an input of $n bytes and returns where to write it.
   (func (export "begin") (param $n i64) (result i64)

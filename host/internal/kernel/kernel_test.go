@@ -138,7 +138,7 @@ func TestOutputAndFailure(t *testing.T) {
 	if err := k.Begin(ctx, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := k.Failure(); ok || k.Output() != nil {
+	if out, n, _, failed := k.Outcome(100); failed || out != nil || n != 0 {
 		t.Error("there is an output or a failure before there was one")
 	}
 	off, err := k.Put(ctx, []byte("some words"))
@@ -146,21 +146,24 @@ func TestOutputAndFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustCall(t, m, "output_set", off+5, 5)
-	if string(k.Output()) != "words" {
-		t.Errorf("the output is %q", k.Output())
+	if out, n, _, _ := k.Outcome(100); string(out) != "words" || n != 5 {
+		t.Errorf("the output is %q", out)
+	}
+	if out, n, _, _ := k.Outcome(4); out != nil || n != 5 {
+		t.Errorf("an output over the limit is %q", out)
 	}
 	mustCall(t, m, "error_set", off)
-	if msg, ok := k.Failure(); !ok || string(msg) != "some words" || mustCall(t, m, "error_get") != off {
+	if _, _, msg, ok := k.Outcome(0); !ok || string(msg) != "some words" || mustCall(t, m, "error_get") != off {
 		t.Errorf("the failure is %q", msg)
 	}
 	mustCall(t, m, "error_set", 99)
-	if _, ok := k.Failure(); ok {
+	if _, _, _, ok := k.Outcome(0); ok {
 		t.Error("a failure comes from where no block is")
 	}
 	if err := k.Begin(ctx, []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := k.Failure(); ok || k.OutputLen() != 0 {
+	if _, n, _, ok := k.Outcome(0); ok || n != 0 {
 		t.Error("output or failure outlive the call")
 	}
 	view, _ := m.Memory().Read(0, m.Memory().Size())
@@ -180,18 +183,21 @@ func TestFaults(t *testing.T) {
 	}{
 		{"load_u8", []uint64{0}},
 		{"load_u8", []uint64{1023}},
+		{"load_u8", []uint64{1040 + 16}},
 		{"load_u8", []uint64{65536}},
-		{"load_u64", []uint64{65529}},
+		{"load_u64", []uint64{1040 + 9}},
 		{"load_u64", []uint64{1<<64 - 1}},
 		{"load_u64", []uint64{1<<32 + 2000}},
 		{"store_u8", []uint64{64, 1}},
 		{"store_u8", []uint64{1 << 33, 1}},
-		{"store_u64", []uint64{65529, 1}},
+		{"store_u8", []uint64{1040 + 16, 1}},
+		{"store_u64", []uint64{1040 + 9, 1}},
 		{"store_u64", []uint64{1<<64 - 8, 1}},
 		{"output_set", []uint64{2000, 1 << 32}},
 		{"output_set", []uint64{2000, 1<<64 - 1}},
 		{"output_set", []uint64{0, 1}},
-		{"input_set", []uint64{65536, 1}},
+		{"output_set", []uint64{1040, 17}},
+		{"input_set", []uint64{1040 + 16, 1}},
 		{"alloc", []uint64{4 << 16}},
 		{"alloc", []uint64{1 << 32}},
 		{"alloc", []uint64{1<<64 - 1}},
@@ -210,7 +216,11 @@ func TestFaults(t *testing.T) {
 	if _, err := callFunc(t, m, "load_u8", 1<<17); err == nil || mustCall(t, m, "memory_bytes") != 65536-1024 {
 		t.Error("what one call grew by is there for the next")
 	}
-	for _, at := range []uint64{1024, 65535} {
+	if _, err := callFunc(t, m, "load_u8", 1024); err == nil {
+		t.Error("without a block there is something to load")
+	}
+	mustCall(t, m, "alloc", 65536-1024-16)
+	for _, at := range []uint64{1040, 65535} {
 		mustCall(t, m, "store_u8", at, 7)
 		if v := mustCall(t, m, "load_u8", at); v != 7 {
 			t.Errorf("the byte at %d is %d", at, v)
@@ -219,6 +229,66 @@ func TestFaults(t *testing.T) {
 	mustCall(t, m, "store_u64", 65528, 1<<63)
 	if v := mustCall(t, m, "load_u64", 65528); v != 1<<63 {
 		t.Errorf("the last word is %x", v)
+	}
+}
+
+// TestNothingIsLeft has calls of all kinds, which the host begins by itself or through the kernel, and looks for what they leave.
+func TestNothingIsLeft(t *testing.T) {
+	k, m := newKernel(t, 100)
+	ctx := t.Context()
+	secret := bytes.Repeat([]byte("secret"), 10)
+	plant := func(off uint64) {
+		b, ok := k.Block(off)
+		if !ok {
+			t.Fatalf("no block at %d", off)
+		}
+		for i := 0; i+len(secret) <= len(b); i += len(secret) {
+			copy(b[i:], secret)
+		}
+	}
+	for _, input := range []int{0, 1, 100, 65536 - 1024 - 32, 65536 - 1024 - 31, 1 << 20} {
+		for name, do := range map[string]func(){
+			"nothing": func() {},
+			"blocks":  func() { plant(mustCall(t, m, "alloc", 1000)) },
+			"freed": func() {
+				off := mustCall(t, m, "alloc", 1000)
+				plant(off)
+				mustCall(t, m, "free", off)
+			},
+			"grown":     func() { plant(mustCall(t, m, "alloc", 1<<18)) },
+			"input set": func() { mustCall(t, m, "input_set", mustCall(t, m, "alloc", 100), 50) },
+			"input freed": func() {
+				if in := mustCall(t, m, "input_offset"); in != 0 {
+					mustCall(t, m, "free", in)
+				}
+			},
+			"put and freed": func() {
+				off, err := k.Put(ctx, secret)
+				if err != nil || k.Free(ctx, off) != nil {
+					t.Fatal(err)
+				}
+				mustCall(t, m, "output_set", off, 10)
+				mustCall(t, m, "error_set", off)
+			},
+		} {
+			if err := k.Begin(ctx, bytes.Repeat([]byte{'i'}, input)); err != nil {
+				t.Fatal(err)
+			}
+			do()
+			if err := k.Begin(ctx, []byte("12345678")); err != nil {
+				t.Fatal(err)
+			}
+			all, _ := m.Memory().Read(0, m.Memory().Size())
+			if bytes.Contains(all, secret[:6]) || bytes.Contains(all, []byte("ii")) {
+				t.Errorf("%s, %d bytes of input: something is left", name, input)
+			}
+			off := mustCall(t, m, "input_offset")
+			out, n, _, failed := k.Outcome(100)
+			if off != 1040 || mustCall(t, m, "input_length") != 8 || mustCall(t, m, "input_load_u64", 0) != 0x3837363534333231 ||
+				mustCall(t, m, "alloc", 1) != 1072 || out != nil || n != 0 || failed || mustCall(t, m, "error_get") != 0 {
+				t.Errorf("%s, %d bytes of input: the next call does not begin as the first", name, input)
+			}
+		}
 	}
 }
 
@@ -242,20 +312,33 @@ func FuzzKernel(f *testing.F) {
 			switch script[i] % 4 {
 			case 0, 1:
 				n := arg << (script[i] >> 4)
-				res, err := alloc.Call(ctx, n)
-				if err != nil || n == 0 {
+				var off uint64
+				if script[i]&4 == 0 {
+					if res, err := alloc.Call(ctx, n); err == nil {
+						off = res[0]
+					}
+				} else {
+					off, _ = k.Put(ctx, make([]byte, n))
+				}
+				if off == 0 {
 					continue
 				}
 				for _, b := range blocks {
-					if !wild && res[0] < b.off+b.n && b.off < res[0]+n {
-						t.Fatalf("block %d+%d overlaps %d+%d", res[0], n, b.off, b.n)
+					if !wild && off < b.off+b.n && b.off < off+n {
+						t.Fatalf("block %d+%d overlaps %d+%d", off, n, b.off, b.n)
 					}
 				}
-				blocks = append(blocks, block{res[0], n})
+				blocks = append(blocks, block{off, n})
 			case 2:
 				if len(blocks) > 0 {
 					at := int(arg) % len(blocks)
-					if _, err := free.Call(ctx, blocks[at].off); err != nil && !wild {
+					var err error
+					if script[i]&4 == 0 {
+						_, err = free.Call(ctx, blocks[at].off)
+					} else {
+						err = k.Free(ctx, blocks[at].off)
+					}
+					if err != nil && !wild {
 						t.Fatal(err)
 					}
 					blocks = append(blocks[:at], blocks[at+1:]...)
@@ -267,8 +350,7 @@ func FuzzKernel(f *testing.F) {
 				}
 			}
 			k.Block(arg << (script[i] & 15))
-			k.Output()
-			k.Failure()
+			k.Outcome(1 << 20)
 		}
 	})
 }
