@@ -32,6 +32,7 @@ type emitter struct {
 // frame is an open block of the original; frame 0 is the function.
 type frame struct {
 	pos   int
+	node  int // that opened it
 	block wasm.BlockType
 	loop  bool
 	slow  bool // has a slow path behind it
@@ -265,12 +266,14 @@ func (e *emitter) plain(k int) {
 	switch n.op {
 	case wasm.OpBlock, wasm.OpIf:
 		e.open(n.op, e.f.blocks[n.side])
-		e.frames = append(e.frames, frame{pos: e.depth, block: e.f.blocks[n.side]})
+		e.frames = append(e.frames, frame{pos: e.depth, node: k, block: e.f.blocks[n.side]})
 	case wasm.OpTryTable:
-		e.tryTable(n)
+		e.tryTable(k)
 	case wasm.OpEnd:
 		e.endBlock()
-	case wasm.OpBr, wasm.OpBrIf:
+	case wasm.OpBr:
+		e.br(n.op, e.targetFrame(e.throughTable(k, len(e.frames)-1-int(n.x))))
+	case wasm.OpBrIf:
 		e.br(n.op, e.target(n.x))
 	case wasm.OpBrOnNull, wasm.OpBrOnNonNull:
 		e.br(n.op, e.target(n.x))
@@ -339,7 +342,8 @@ func (e *emitter) bulk(k int) {
 	}
 }
 
-func (e *emitter) tryTable(n *node) {
+func (e *emitter) tryTable(k int) {
+	n := &e.f.nodes[k]
 	t := e.f.blocks[n.side]
 	e.out = wasm.AppendBlockType(append(e.out, byte(wasm.OpTryTable)), t)
 	catches := e.f.catches[n.x]
@@ -352,5 +356,5 @@ func (e *emitter) tryTable(n *node) {
 		e.out.u32(uint32(e.depth - e.target(c.Label)))
 	}
 	e.depth++
-	e.frames = append(e.frames, frame{pos: e.depth, block: t})
+	e.frames = append(e.frames, frame{pos: e.depth, node: k, block: t})
 }

@@ -27,7 +27,7 @@ import (
 func (e *emitter) loop(k int) int {
 	n := &e.f.nodes[k]
 	t := e.f.blocks[n.side]
-	f := frame{block: t, loop: true}
+	f := frame{node: k, block: t, loop: true}
 	if e.w.cfg.WithoutTicks {
 		e.open(wasm.OpLoop, t)
 		f.pos = e.depth
@@ -65,7 +65,7 @@ func (e *emitter) loop(k int) int {
 	e.charge(weight * int64(times))
 	for i := 1; i < times; i++ {
 		e.open(wasm.OpBlock, wasm.BlockType{}) // where going round the loop goes on
-		copied := frame{pos: e.depth, block: t, loop: true}
+		copied := frame{pos: e.depth, node: k, block: t, loop: true}
 		e.frames = append(e.frames, copied)
 		for j := k + 1; j < int(n.match); j++ {
 			j = e.node(j)

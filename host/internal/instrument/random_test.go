@@ -104,8 +104,8 @@ func (p *program) body(depth, arity int) {
 }
 
 func (p *program) stmt(depth int) bool {
-	k := p.r.IntN(22)
-	if depth > 6 && (k >= 4 && k <= 9 || k == 15 || k == 20) {
+	k := p.r.IntN(24)
+	if depth > 6 && (k >= 4 && k <= 9 || k == 15 || k >= 20) {
 		k = 0
 	}
 	switch k {
@@ -209,6 +209,8 @@ func (p *program) stmt(depth int) bool {
 		p.expr(0)
 		p.op(0x08, 0)
 		return false
+	case 21, 22:
+		p.dispatch(depth)
 	case 20: // the value of a caught exception, or of the body
 		p.open(0x02, 0x7f, 1, 1)
 		p.op(0x1f, 0x7f, 1, 0, 0, 0)
@@ -219,6 +221,41 @@ func (p *program) stmt(depth int) bool {
 		p.set()
 	}
 	return true
+}
+
+// dispatch writes blocks that jump to each other through a table at the beginning of a loop, as Go's compiler does.
+func (p *program) dispatch(depth int) {
+	next := byte(p.r.IntN(randomLocals))
+	blocks := 1 + p.r.IntN(4)
+	p.open(0x03, 0x40, 0, 0)
+	loop := len(p.labels)
+	jump := func() {
+		p.constant(int64(p.r.IntN(blocks+3)) - 1)
+		p.op(0x21, next, 0x0c)
+		p.u32(uint32(len(p.labels) - loop))
+	}
+	for range blocks {
+		p.open(0x02, 0x40, 0, 0)
+	}
+	p.op(0x20, next, 0x0e, byte(blocks))
+	for range blocks + 1 {
+		p.u32(uint32(p.r.IntN(blocks)))
+	}
+	for range blocks {
+		p.close()
+		p.step()
+		if !p.stmts(depth + 1) {
+			continue
+		}
+		p.expr(0)
+		p.open(0x04, 0x40, 0, 0)
+		jump()
+		p.close()
+		if p.stmts(depth+1) && p.r.IntN(2) == 0 {
+			jump()
+		}
+	}
+	p.close()
 }
 
 func (p *program) brTable() {
