@@ -27,6 +27,7 @@ type instance struct {
 	kernelMemory *linmem.Memory
 	modules      []linked // those of the version, main last
 	memory       *linmem.Allocator
+	watch        linmem.Watch   // of an instance that is put back
 	funcs        []api.Function // by their numbers, looked up when first called
 	result       [1]uint64
 	meter        meter
@@ -258,6 +259,7 @@ func (i *instance) run(ctx context.Context, call *abi.Call, function int, began 
 		i.funcs[function] = f
 	}
 	i.begin(ctx, call, report)
+	i.watch.Begin() // settle ends it
 	i.stop.arm(ctx, began, i.v.limits.RunTime)
 	err = i.enter(f, call.Input)
 	cause := i.stop.disarm()
@@ -341,6 +343,7 @@ func (i *instance) outcome() ([]byte, error) {
 
 // settle makes the instance ready for the next call; false if it must not serve another. Intact tells that the guest returned.
 func (i *instance) settle(intact bool) bool {
+	same := i.watch.End()
 	if i.kernel.Used() > maxIdleKernel {
 		if i.kernel.Reset(&i.ctx) != nil {
 			return false
@@ -348,7 +351,7 @@ func (i *instance) settle(intact bool) bool {
 		i.kernelMemory.Discard(pageSize)
 	}
 	if s := i.v.snapshot; s != nil {
-		i.restore(s)
+		i.restore(s, same)
 		return true
 	}
 	return intact && i.v.sandbox.keep

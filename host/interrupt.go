@@ -40,6 +40,7 @@ func yield(i *instance, _ []uint64) {
 	if now.Before(i.nextTurn) {
 		return
 	}
+	i.watch.GiveUp()
 	runtime.Gosched()
 	i.nextTurn = time.Now()
 	if i.nextTurn.Sub(now) < crowded {
@@ -172,6 +173,7 @@ func (n *interrupter) interrupt(state uint64, cause error) {
 // waiting is the context for a function of the host that waits: done when the call is interrupted, or is to be.
 // The caller calls release when it waits no longer.
 func (n *interrupter) waiting() (ctx context.Context, release func()) {
+	n.inst.watch.GiveUp()
 	ctx, cancel := context.WithCancelCause(n.ctx)
 	ctx, stop := context.WithTimeoutCause(ctx, n.left(), errRunTime)
 	n.mu.Lock()

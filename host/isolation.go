@@ -59,6 +59,7 @@ func (i *instance) snapshot() (*snapshot, error) {
 		s.memories = append(s.memories, image)
 		m.Adopt(image)
 	}
+	i.watch = i.memory.Watch()
 	for _, m := range i.modules {
 		s.globals = append(s.globals, m.control.Save(nil))
 	}
@@ -83,14 +84,15 @@ func (i *instance) adopt(s *snapshot) error {
 	for k, m := range i.memory.Memories() {
 		m.Adopt(s.memories[k])
 	}
+	i.watch = i.memory.Watch()
 	i.restoreSmall(s)
 	return nil
 }
 
-// restore puts the instance back.
-func (i *instance) restore(s *snapshot) {
+// restore puts the instance back; same is what its watch said.
+func (i *instance) restore(s *snapshot, same bool) {
 	for _, m := range i.memory.Memories() {
-		m.Restore()
+		m.Restore(same)
 	}
 	i.restoreSmall(s)
 }

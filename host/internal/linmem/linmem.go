@@ -17,11 +17,16 @@ const pageSize = 4096
 
 // System is what the operating system offers. Make one for each host, and Close it after the last memory is gone.
 type System struct {
-	scanner // finds the pages that were written
+	scanner           // finds the pages that were written
+	countsFaults bool // tells each thread's page faults
 }
 
 // NewSystem finds out what the operating system offers.
-func NewSystem() *System { return &System{newScanner()} }
+func NewSystem() *System {
+	s := &System{scanner: newScanner()}
+	s.countsFaults = s.usable() && s.faultsAreCounted()
+	return s
+}
 
 // Portable is a System that uses nothing of the operating system.
 func Portable() *System { return &System{} }
@@ -94,7 +99,11 @@ type Memory struct {
 	image  *Image
 	mapped bool // the image is mapped into the region
 	runs   pageRuns
+	known  []span // what was found to be written, and stays in place
 }
+
+// span is a range of bytes, of whole pages.
+type span struct{ from, to uint64 }
 
 // Size is how large the memory is, in bytes.
 func (m *Memory) Size() uint64 { return m.size }
@@ -159,6 +168,7 @@ func (m *Memory) Image() (*Image, error) {
 // Adopt makes the memory's content that of the image, to which Restore then puts it back. The memory is as large as the image or larger.
 func (m *Memory) Adopt(i *Image) {
 	m.image = i
+	m.known = m.known[:0]
 	if m.mapped = i.file.mapInto(&m.region, i.Size()); m.mapped {
 		m.region.discard(i.Size(), m.size)
 		return
@@ -170,9 +180,18 @@ func (m *Memory) Adopt(i *Image) {
 // given back to the system.
 const maxInPlace = 2048
 
-// Restore puts the memory's content back to the image; what lies behind it becomes zero.
-func (m *Memory) Restore() {
-	if !m.mapped || !m.restoreWritten() {
+// Restore puts the memory's content back to the image; what lies behind it becomes zero. Same is what a [Watch] said: all pages
+// that were written since the last Restore had been written before it.
+func (m *Memory) Restore(same bool) {
+	switch {
+	case !m.mapped:
+		m.restoreByComparing()
+	case same:
+		b := m.region.slice(m.size)
+		for _, s := range m.known {
+			m.putBack(b, s)
+		}
+	case !m.restoreWritten():
 		m.restoreByComparing()
 	}
 }
@@ -180,28 +199,37 @@ func (m *Memory) Restore() {
 // restoreWritten puts back the pages that were written, if the system tells which; false if it does not.
 func (m *Memory) restoreWritten() bool {
 	b := m.region.slice(m.size)
+	m.known = m.known[:0]
 	if len(b) == 0 {
 		return true
 	}
-	image := m.image.data
 	pages, ok := m.owner.system.written(&m.runs, b, maxInPlace, func(from, to uint64) {
-		if from < uint64(len(image)) {
-			n := min(to, uint64(len(image)))
-			copy(b[from:n], image[from:n])
-			from = n
-		}
-		clear(b[from:to])
+		m.known = append(m.known, span{from, to})
+		m.putBack(b, span{from, to})
 	})
 	if ok && pages > maxInPlace {
+		m.known = m.known[:0]
 		return m.region.discard(0, m.size)
 	}
 	return ok
+}
+
+// putBack copies the image, and zeros behind it, over a range of b.
+func (m *Memory) putBack(b []byte, s span) {
+	image := m.image.data
+	if s.from < uint64(len(image)) {
+		n := min(s.to, uint64(len(image)))
+		copy(b[s.from:n], image[s.from:n])
+		s.from = n
+	}
+	clear(b[s.from:s.to])
 }
 
 var zeroPage [pageSize]byte
 
 // restoreByComparing reads all of the memory and writes where it differs.
 func (m *Memory) restoreByComparing() {
+	m.known = m.known[:0]
 	b := m.region.slice(m.size)
 	image := m.image.data
 	n := len(image)

@@ -102,7 +102,7 @@ func TestRestore(t *testing.T) {
 						for range spots {
 							b[random.IntN(len(b))] = byte(random.Uint32())
 						}
-						m.Restore()
+						m.Restore(false)
 						if !bytes.Equal(b[:size], want) || !bytes.Equal(b[size:], make([]byte, len(b)-size)) {
 							t.Fatalf("turn %d: the memory is not what it was", turn)
 						}
@@ -148,8 +148,78 @@ func BenchmarkRestore(b *testing.B) {
 				for p := range pages {
 					mem[p*pageSize]++
 				}
-				m.Restore()
+				m.Restore(false)
 			}
 		})
+	}
+}
+
+// TestWatch checks that a watch knows of every page that is written for the first time, and that what it says is enough to put
+// the memory back.
+func TestWatch(t *testing.T) {
+	s := NewSystem()
+	defer s.Close()
+	t.Logf("%s/%s: page faults are counted: %v", runtime.GOOS, runtime.GOARCH, s.countsFaults)
+	a := s.NewAllocator(1<<22, Meter{})
+	m := a.Allocate(0, 1<<22).(*Memory)
+	defer m.Free()
+	const size = 1 << 20
+	b := m.Reallocate(2 * size)
+	for at := 0; at < size; at += 8 {
+		b[at] = byte(at >> 8)
+	}
+	want := bytes.Clone(b[:2*size])
+	image, err := m.Image()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer image.Close()
+	m.Adopt(image)
+	w := a.Watch()
+	write := func(pages ...int) (same bool) {
+		w.Begin()
+		for _, p := range pages {
+			b[p*pageSize+7] = 0xee
+		}
+		same = w.End()
+		m.Restore(same)
+		if !bytes.Equal(b[:2*size], want) {
+			t.Fatalf("after pages %v were written, and the watch said %v, the memory is not as it was", pages, same)
+		}
+		return same
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	written := map[int]bool{}
+	calm := 0
+	for range 2000 {
+		fresh := false
+		var pages []int
+		for range random.IntN(4) {
+			p := random.IntN(2 * size / pageSize)
+			pages = append(pages, p)
+			fresh = fresh || !written[p]
+			written[p] = true
+		}
+		same := write(pages...)
+		if same && fresh {
+			t.Fatalf("one of the pages %v was never written before, and the watch did not see it", pages)
+		}
+		if same {
+			calm++
+		}
+	}
+	if s.countsFaults && calm < 100 {
+		t.Errorf("the watch knew of %d calls only", calm)
+	}
+	w.Begin()
+	w.GiveUp()
+	if w.End() {
+		t.Error("a watch that was given up says that it knows")
+	}
+	if small := s.NewAllocator(1<<22, Meter{}).Watch(); small.on {
+		t.Error("nothing is watched")
+	}
+	if none := Portable().NewAllocator(1<<22, Meter{}).Watch(); none.on {
+		t.Error("a system that counts nothing watches")
 	}
 }

@@ -2,6 +2,7 @@ package linmem
 
 import (
 	"os"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -137,6 +138,45 @@ func (s scanner) works() bool {
 	var m Memory
 	pages, ok := s.written(&m.runs, r.b, 16, func(from, to uint64) { found = append(found, from, to) })
 	return ok && pages == 1 && len(found) == 2 && found[0] == 5*pageSize && found[1] == 6*pageSize
+}
+
+// threadFaults is how many page faults this thread has had.
+func threadFaults() int64 {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_THREAD, &u) != nil {
+		return -1
+	}
+	return u.Minflt + u.Majflt
+}
+
+// faultsAreCounted tries whether the first write to a page of a file that is mapped counts, also after it was read, and the second does not.
+func (s *System) faultsAreCounted() bool {
+	m := s.NewAllocator(1<<16, Meter{}).Allocate(0, 1<<16).(*Memory)
+	defer m.Free()
+	b := m.Reallocate(1 << 16)
+	if b == nil {
+		return false
+	}
+	i, err := newFileImage(b)
+	if err != nil {
+		return false
+	}
+	defer i.Close()
+	if m.Adopt(i); !m.mapped {
+		return false
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for at := 0; at < len(b); at += 5 * pageSize {
+		sink := b[at]
+		before := threadFaults()
+		b[at] = sink + 1
+		between := threadFaults()
+		if before < 0 || between <= before {
+			return false
+		}
+	}
+	return true
 }
 
 func (s scanner) usable() bool { return s.pagemap != nil }

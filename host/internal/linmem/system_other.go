@@ -27,6 +27,10 @@ type scanner struct{}
 // pageRuns is none here.
 type pageRuns struct{}
 
+func threadFaults() int64 { return -1 }
+
+func (*System) faultsAreCounted() bool { return false }
+
 func newScanner() scanner    { return scanner{} }
 func (scanner) usable() bool { return false }
 func (scanner) close() error { return nil }
