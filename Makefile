@@ -10,6 +10,8 @@ LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
 
 # plugins, plugins-shipped, toolchains, test-plugins
 include plugins.mk
+# plugins-bench
+include bench/programs.mk
 
 .PHONY: help build demo test check lint fmt-check vet-all tidy-check race bench bench-compiles fuzz clean
 
@@ -74,7 +76,7 @@ tidy-check:
 race: warm
 	$(GO) test -race -timeout 15m ./...
 
-bench: plugins ## taskhost and go-sdk side by side, in one run
+bench: plugins plugins-bench ## taskhost and go-sdk side by side, in one run
 	cd bench && $(GO) run .
 
 bench-compiles:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,64 +12,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tetratelabs/wazero"
-
 	"github.com/taskhost/taskhost/abi"
 )
 
-var kernels = []string{"sieve", "matrix", "fib", "hash", "sort", "vowels", "tree", "sum"}
-
-// compute measures what interruption, ticks and the stack bound cost guests that compute: run time here over run time on wazero
-// without anything, beside wazero with its own switch.
-func compute(ctx context.Context, wasm []byte) error {
-	c := callCase{wasm: wasm}
-	h, done, err := c.newHost(ctx, abi.IsolationReuse)
-	if err != nil {
-		return err
-	}
-	defer done()
-	var peers [2]wazero.Runtime
-	sides := make([]func(string) error, 0, 3)
-	for k := range peers {
-		peers[k] = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCloseOnContextDone(k == 1))
-		defer peers[k].Close(ctx)
-		m, err := peers[k].Instantiate(ctx, wasm)
-		if err != nil {
-			return err
-		}
-		sides = append(sides, func(kernel string) error {
-			_, err := m.ExportedFunction(kernel).Call(ctx)
-			return err
-		})
-	}
-	sides = append(sides, func(kernel string) error {
-		_, err := h.Run(ctx, abi.Call{Plugin: "p", Function: kernel}, nil)
-		return err
-	})
-	fmt.Printf("\n%-52s %10s %10s\n", "run time of guests that compute, wazero alone = 1", "taskhost", "own switch")
-	var logs [2]float64
-	for _, kernel := range kernels {
-		t, err := turns(
-			func() error { return sides[0](kernel) },
-			func() error { return sides[1](kernel) },
-			func() error { return sides[2](kernel) },
-		)
-		if err != nil {
-			return fmt.Errorf("%s: %w", kernel, err)
-		}
-		ours, own := t[2]/t[0], t[1]/t[0]
-		logs[0] += math.Log(ours)
-		logs[1] += math.Log(own)
-		fmt.Printf("%-52s %10.2f %10.2f\n", kernel, ours, own)
-	}
-	n := float64(len(kernels))
-	fmt.Printf("%-52s %10.2f %10.2f  at most 1.20\n", "geometric mean", math.Exp(logs[0]/n), math.Exp(logs[1]/n))
-	return nil
-}
-
 // latencies measures, while guests keep all cores busy, how long a cancel takes and how long a garbage collection.
-func latencies(ctx context.Context, spin []byte) error {
-	c := callCase{wasm: spin}
+func latencies(ctx context.Context, files map[string][]byte) error {
+	c := callCase{wasm: files["spin"]}
 	h, done, err := c.newHost(ctx, abi.IsolationPristine)
 	if err != nil {
 		return err
@@ -122,9 +69,9 @@ func latencies(ctx context.Context, spin []byte) error {
 }
 
 // crowd keeps a thousand instances of the Go plugin alive at once and tells what they cost.
-func crowd(ctx context.Context, wasm []byte) error {
+func crowd(ctx context.Context, files map[string][]byte) error {
 	const n = 1000
-	c := callCase{wasm: wasm}
+	c := callCase{wasm: files["upper-go"]}
 	h, done, err := c.newHost(ctx, abi.IsolationPristine)
 	if err != nil {
 		return err

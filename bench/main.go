@@ -2,6 +2,7 @@
 // of medians over rounds in which the sides take turns.
 //
 //	make bench
+//	go run . [PART...]   in this folder, some of the tables: calls, compute, latencies, crowd
 package main
 
 import (
@@ -12,11 +13,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
 func main() {
-	if err := run(context.Background()); err != nil {
+	if err := run(context.Background(), os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -42,21 +44,62 @@ func (f figure) ratio() float64 {
 	return f.peer / f.ours
 }
 
-func run(ctx context.Context) error {
-	sdk, err := moduleDir("github.com/extism/go-sdk")
+// part is one of the tables; the words after the command choose some.
+type part struct {
+	name string
+	run  func(context.Context, map[string][]byte) error
+}
+
+var parts = []part{
+	{"calls", calls},
+	{"compute", compute},
+	{"latencies", latencies},
+	{"crowd", crowd},
+}
+
+func run(ctx context.Context, chosen []string) error {
+	files, err := readGuests()
 	if err != nil {
 		return err
 	}
-	files := map[string][]byte{}
-	for name, dir := range map[string]string{"extism-go": "", "upper-go": "", "kernels": "", "guests/noop": "", "guests/spin": "", "guests/echo": "", "count_vowels": filepath.Join(sdk, "wasm")} {
-		if dir == "" {
-			dir = filepath.Join("..", "build", "testdata")
+	fmt.Printf("%d cores, %s, %s/%s\n", runtime.GOMAXPROCS(0), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	for _, p := range parts {
+		if len(chosen) > 0 && !slices.Contains(chosen, p.name) {
+			continue
 		}
-		if files[name], err = os.ReadFile(filepath.Join(dir, name+".wasm")); err != nil {
-			return fmt.Errorf("%w; run make plugins first", err)
+		if err := p.run(ctx, files); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	goPlugin, vowels, noop := files["extism-go"], files["count_vowels"], files["guests/noop"]
+	return nil
+}
+
+// readGuests reads the modules that are measured, by the names of their files.
+func readGuests() (map[string][]byte, error) {
+	sdk, err := moduleDir("github.com/extism/go-sdk")
+	if err != nil {
+		return nil, err
+	}
+	build := filepath.Join("..", "build")
+	files := map[string][]byte{}
+	for dir, names := range map[string][]string{
+		filepath.Join(build, "testdata"):           {"extism-go", "upper-go", "kernels"},
+		filepath.Join(build, "testdata", "guests"): {"noop", "spin"},
+		filepath.Join(build, "bench"):              {"json", "markdown", "gojq", "sqlite", "zstd"},
+		filepath.Join(sdk, "wasm"):                 {"count_vowels"},
+	} {
+		for _, name := range names {
+			if files[name], err = os.ReadFile(filepath.Join(dir, name+".wasm")); err != nil {
+				return nil, fmt.Errorf("%w; run make plugins plugins-bench first", err)
+			}
+		}
+	}
+	return files, nil
+}
+
+// calls compares calls of the same unmodified plugins.
+func calls(ctx context.Context, files map[string][]byte) error {
+	goPlugin, vowels, noop := files["extism-go"], files["count_vowels"], files["noop"]
 	small := []byte("hello world, this is a vowel test")
 	big := bytes.Repeat([]byte("hello world "), 1<<20/12)
 
@@ -91,18 +134,12 @@ func run(ctx context.Context) error {
 		figures = append(figures, f)
 	}
 	print(figures)
-	if err := compute(ctx, files["kernels"]); err != nil {
-		return err
-	}
-	if err := latencies(ctx, files["guests/spin"]); err != nil {
-		return err
-	}
-	return crowd(ctx, files["upper-go"])
+	return nil
 }
 
 func print(figures []figure) {
-	fmt.Printf("%d cores, %s, %s/%s\n\n", runtime.GOMAXPROCS(0), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	const row = "%-52s %10s %10s  %-8s %8s  %s\n"
+	fmt.Println()
 	fmt.Printf(row, "figure", "taskhost", "go-sdk", "unit", "times", "expected")
 	for _, f := range figures {
 		peer, times, want := "", "", fmt.Sprintf("at least %.0f", f.want)
