@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
-	"time"
 
 	extism "github.com/extism/go-sdk"
 
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/bench/measure"
 	"github.com/taskhost/taskhost/host"
 )
 
@@ -20,42 +19,6 @@ type callCase struct {
 	function string
 	input    []byte
 	want     float64
-}
-
-// rounds is how often the sides take turns; roundTime is how long each turn lasts.
-const (
-	rounds    = 21
-	roundTime = 40 * time.Millisecond
-)
-
-// turns lets both sides take turns and returns the median time of a call of each, in microseconds.
-func turns(sides ...func() error) ([]float64, error) {
-	times := make([][]float64, len(sides))
-	for range rounds {
-		for i, f := range sides {
-			n := 0
-			began := time.Now()
-			for time.Since(began) < roundTime {
-				batch := 1
-				if n > 500 { // fast enough that looking at the clock would count
-					batch = 50
-				}
-				for range batch {
-					if err := f(); err != nil {
-						return nil, err
-					}
-				}
-				n += batch
-			}
-			times[i] = append(times[i], float64(time.Since(began).Nanoseconds())/1e3/float64(n))
-		}
-	}
-	medians := make([]float64, len(sides))
-	for i, t := range times {
-		slices.Sort(t)
-		medians[i] = t[len(t)/2]
-	}
-	return medians, nil
 }
 
 // newHost makes a host with the plugin, by the name p.
@@ -103,7 +66,7 @@ func (c callCase) compare(ours, peer func() ([]byte, error)) (figure, error) {
 	if !bytes.Equal(a, b) {
 		return figure{}, fmt.Errorf("the outputs differ: %.60q, %.60q", a, b)
 	}
-	t, err := turns(
+	t, err := measure.Turns(
 		func() error { _, err := ours(); return err },
 		func() error { _, err := peer(); return err },
 	)

@@ -15,6 +15,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/taskhost/taskhost/bench/measure"
 )
 
 func main() {
@@ -44,10 +46,16 @@ func (f figure) ratio() float64 {
 	return f.peer / f.ours
 }
 
+// build is where make puts what it builds.
+var build = filepath.Join("..", "build")
+
+// files are modules, by the names of their files.
+type files map[string][]byte
+
 // part is one of the tables; the words after the command choose some.
 type part struct {
 	name string
-	run  func(context.Context, map[string][]byte) error
+	run  func(context.Context, files) error
 }
 
 var parts = []part{
@@ -58,7 +66,7 @@ var parts = []part{
 }
 
 func run(ctx context.Context, chosen []string) error {
-	files, err := readGuests()
+	read, err := readGuests()
 	if err != nil {
 		return err
 	}
@@ -67,7 +75,7 @@ func run(ctx context.Context, chosen []string) error {
 		if len(chosen) > 0 && !slices.Contains(chosen, p.name) {
 			continue
 		}
-		if err := p.run(ctx, files); err != nil {
+		if err := p.run(ctx, read); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
@@ -75,31 +83,29 @@ func run(ctx context.Context, chosen []string) error {
 }
 
 // readGuests reads the modules that are measured, by the names of their files.
-func readGuests() (map[string][]byte, error) {
+func readGuests() (files, error) {
 	sdk, err := moduleDir("github.com/extism/go-sdk")
 	if err != nil {
 		return nil, err
 	}
-	build := filepath.Join("..", "build")
-	files := map[string][]byte{}
+	read := files{}
 	for dir, names := range map[string][]string{
-		filepath.Join(build, "testdata"):           {"extism-go", "upper-go", "kernels"},
+		filepath.Join(build, "testdata"):           {"extism-go", "upper-go"},
 		filepath.Join(build, "testdata", "guests"): {"noop", "spin"},
-		filepath.Join(build, "bench"):              {"json", "markdown", "gojq", "sqlite", "zstd"},
 		filepath.Join(sdk, "wasm"):                 {"count_vowels"},
 	} {
 		for _, name := range names {
-			if files[name], err = os.ReadFile(filepath.Join(dir, name+".wasm")); err != nil {
-				return nil, fmt.Errorf("%w; run make plugins plugins-bench first", err)
+			if read[name], err = os.ReadFile(filepath.Join(dir, name+".wasm")); err != nil {
+				return nil, fmt.Errorf("%w; run make plugins first", err)
 			}
 		}
 	}
-	return files, nil
+	return read, nil
 }
 
 // calls compares calls of the same unmodified plugins.
-func calls(ctx context.Context, files map[string][]byte) error {
-	goPlugin, vowels, noop := files["extism-go"], files["count_vowels"], files["noop"]
+func calls(ctx context.Context, guests files) error {
+	goPlugin, vowels, noop := guests["extism-go"], guests["count_vowels"], guests["noop"]
 	small := []byte("hello world, this is a vowel test")
 	big := bytes.Repeat([]byte("hello world "), 1<<20/12)
 
@@ -144,17 +150,10 @@ func print(figures []figure) {
 	for _, f := range figures {
 		peer, times, want := "", "", fmt.Sprintf("at least %.0f", f.want)
 		if f.peer > 0 {
-			peer, times = number(f.peer), fmt.Sprintf("%.1f", f.ratio())
+			peer, times = measure.Number(f.peer), fmt.Sprintf("%.1f", f.ratio())
 		}
-		fmt.Printf(row, f.name, number(f.ours), peer, f.unit, times, want)
+		fmt.Printf(row, f.name, measure.Number(f.ours), peer, f.unit, times, want)
 	}
-}
-
-func number(x float64) string {
-	if x < 100 {
-		return fmt.Sprintf("%.3g", x)
-	}
-	return fmt.Sprintf("%.0f", x)
 }
 
 // moduleDir is the folder of a module's source.
