@@ -16,8 +16,8 @@ import (
 )
 
 // latencies measures, while guests keep all cores busy, how long a cancel takes and how long a garbage collection.
-func latencies(ctx context.Context, guests files) error {
-	c := callCase{wasm: guests["spin"]}
+func latencies(ctx context.Context, wasm files) error {
+	c := callCase{wasm: wasm["guests/spin"]}
 	h, done, err := c.newHost(ctx, abi.IsolationPristine)
 	if err != nil {
 		return err
@@ -69,9 +69,9 @@ func latencies(ctx context.Context, guests files) error {
 }
 
 // crowd keeps a thousand instances of the Go plugin alive at once and tells what they cost.
-func crowd(ctx context.Context, guests files) error {
+func crowd(ctx context.Context, wasm files) error {
 	const n = 1000
-	c := callCase{wasm: guests["upper-go"]}
+	c := callCase{wasm: wasm["upper-go"]}
 	h, done, err := c.newHost(ctx, abi.IsolationPristine)
 	if err != nil {
 		return err

@@ -2,11 +2,10 @@
 // of medians over rounds in which the sides take turns.
 //
 //	make bench
-//	go run . [PART...]   in this folder, some of the tables: calls, compute, latencies, crowd
+//	go run . [PART...]   in this folder, some of the tables: calls, ready, compute, latencies, crowd
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -15,8 +14,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-
-	"github.com/taskhost/taskhost/bench/measure"
 )
 
 func main() {
@@ -24,26 +21,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
-}
-
-// figure is one line of the table.
-type figure struct {
-	name       string
-	unit       string
-	ours, peer float64 // in unit; peer 0: there is none
-	higher     bool    // more is better
-	want       float64 // the ratio, or without a peer the figure, that is expected
-}
-
-// ratio is how many times better we are than the peer.
-func (f figure) ratio() float64 {
-	switch {
-	case f.peer == 0:
-		return 0
-	case f.higher:
-		return f.ours / f.peer
-	}
-	return f.peer / f.ours
 }
 
 // build is where make puts what it builds.
@@ -60,13 +37,14 @@ type part struct {
 
 var parts = []part{
 	{"calls", calls},
+	{"ready", ready},
 	{"compute", compute},
 	{"latencies", latencies},
 	{"crowd", crowd},
 }
 
 func run(ctx context.Context, chosen []string) error {
-	read, err := readGuests()
+	read, err := readFiles()
 	if err != nil {
 		return err
 	}
@@ -82,78 +60,29 @@ func run(ctx context.Context, chosen []string) error {
 	return nil
 }
 
-// readGuests reads the modules that are measured, by the names of their files.
-func readGuests() (files, error) {
+// readFiles reads the modules that are measured: those of testdata, and go-sdk's as go-sdk/NAME.
+func readFiles() (files, error) {
 	sdk, err := moduleDir("github.com/extism/go-sdk")
 	if err != nil {
 		return nil, err
 	}
 	read := files{}
-	for dir, names := range map[string][]string{
-		filepath.Join(build, "testdata"):           {"extism-go", "upper-go"},
-		filepath.Join(build, "testdata", "guests"): {"noop", "spin"},
-		filepath.Join(sdk, "wasm"):                 {"count_vowels"},
-	} {
-		for _, name := range names {
-			if read[name], err = os.ReadFile(filepath.Join(dir, name+".wasm")); err != nil {
-				return nil, fmt.Errorf("%w; run make plugins first", err)
-			}
+	for _, name := range []string{"extism-go", "upper-go", "echo-go", "guests/noop", "guests/spin"} {
+		if read[name], err = os.ReadFile(filepath.Join(build, "testdata", name+".wasm")); err != nil {
+			return nil, fmt.Errorf("%w; run make plugins first", err)
+		}
+	}
+	paths, err := filepath.Glob(filepath.Join(sdk, "wasm", "*.wasm"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		name := "go-sdk/" + strings.TrimSuffix(filepath.Base(path), ".wasm")
+		if read[name], err = os.ReadFile(path); err != nil {
+			return nil, err
 		}
 	}
 	return read, nil
-}
-
-// calls compares calls of the same unmodified plugins.
-func calls(ctx context.Context, guests files) error {
-	goPlugin, vowels, noop := guests["extism-go"], guests["count_vowels"], guests["noop"]
-	small := []byte("hello world, this is a vowel test")
-	big := bytes.Repeat([]byte("hello world "), 1<<20/12)
-
-	var figures []figure
-	for _, c := range []callCase{
-		{"call, Go noop", goPlugin, "noop", small, 20},
-		{"call, Go echo 33 B", goPlugin, "echo", small, 20},
-		{"call, Go echo 1 MiB", goPlugin, "echo", big, 5},
-		{"call, Rust count_vowels 33 B", vowels, "count_vowels", small, 20},
-	} {
-		f, err := c.reused(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
-		}
-		figures = append(figures, f)
-	}
-	for _, c := range []callCase{
-		{"own sandbox for each call, Go noop", goPlugin, "noop", small, 1},
-		{"own sandbox for each call, Rust count_vowels 33 B", vowels, "count_vowels", small, 1},
-	} {
-		f, err := c.fresh(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
-		}
-		figures = append(figures, f)
-	}
-	for _, workers := range []int{1, runtime.GOMAXPROCS(0)} {
-		f, err := noopTasks(ctx, noop, workers)
-		if err != nil {
-			return err
-		}
-		figures = append(figures, f)
-	}
-	print(figures)
-	return nil
-}
-
-func print(figures []figure) {
-	const row = "%-52s %10s %10s  %-8s %8s  %s\n"
-	fmt.Println()
-	fmt.Printf(row, "figure", "taskhost", "go-sdk", "unit", "times", "expected")
-	for _, f := range figures {
-		peer, times, want := "", "", fmt.Sprintf("at least %.0f", f.want)
-		if f.peer > 0 {
-			peer, times = measure.Number(f.peer), fmt.Sprintf("%.1f", f.ratio())
-		}
-		fmt.Printf(row, f.name, measure.Number(f.ours), peer, f.unit, times, want)
-	}
 }
 
 // moduleDir is the folder of a module's source.
