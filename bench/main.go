@@ -2,7 +2,7 @@
 // of medians over rounds in which the sides take turns.
 //
 //	make bench
-//	go run . [PART...]   in this folder, some of the tables: calls, ready, compute, latencies, crowd
+//	go run . [PART...]   in this folder, some of the tables: calls, ready, compute, load, latencies, crowd
 package main
 
 import (
@@ -39,6 +39,7 @@ var parts = []part{
 	{"calls", calls},
 	{"ready", ready},
 	{"compute", compute},
+	{"load", loading},
 	{"latencies", latencies},
 	{"crowd", crowd},
 }
