@@ -10,8 +10,10 @@ LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
 
 # plugins, plugins-shipped, toolchains, test-plugins
 include plugins.mk
+# plugins-bench
+include bench/programs.mk
 
-.PHONY: help build demo test check lint fmt-check vet-all tidy-check race bench bench-compiles fuzz clean
+.PHONY: help build demo test check lint fmt-check vet-all tidy-check race bench bench-wasmtime bench-compiles fuzz clean
 
 help: ## this list
 	@echo "make TARGET:"
@@ -74,8 +76,14 @@ tidy-check:
 race: warm
 	$(GO) test -race -timeout 15m ./...
 
-bench: plugins ## taskhost and go-sdk side by side, in one run
+bench: plugins plugins-bench ## taskhost and its peers side by side, in one run; then Wasmtime, for reference
 	cd bench && $(GO) run .
+	@$(MAKE) --no-print-directory bench-wasmtime
+
+bench-wasmtime: plugins plugins-bench
+	@if ! command -v "$$(GOFLAGS= $(GO) env CC)" >/dev/null; then \
+		echo "Wasmtime is left out: its Go binding needs a C compiler. On Debian: apt-get install gcc libc6-dev"; \
+	else cd bench/wasmtime && CGO_ENABLED=1 $(GO) run .; fi
 
 bench-compiles:
 	cd bench && $(GO) vet ./...

@@ -42,7 +42,7 @@ guests   := $(patsubst testdata/guests/%.c,$(GUESTS)/%.wasm,$(wildcard testdata/
 	$(patsubst testdata/guests/%.wat,$(GUESTS)/%.wasm,$(wildcard testdata/guests/*.wat))
 broken   := $(patsubst testdata/guests/broken/%.wat,$(BROKEN)/%.wasm,$(wildcard testdata/guests/broken/*.wat)) \
 	$(BROKEN)/not-wasm.wasm $(BROKEN)/truncated.wasm
-testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat sdk-go extism-go filter-c filter-go files-c kernels,$(TESTS)/$(n).wasm) \
+testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat echo-go sdk-go extism-go filter-c filter-go files-c kernels,$(TESTS)/$(n).wasm) \
 	$(guests) $(broken)
 
 .PHONY: plugins plugins-shipped plugins-testdata toolchains test-plugins
@@ -63,7 +63,7 @@ $(TOOLS): testdata/toolchains.sh
 
 test-plugins: plugins
 	cd plugins && $(GO) vet ./... && $(GO) test ./...
-	$(GO) vet ./testdata ./testdata/upper-go ./testdata/sdk-go ./testdata/filter-go
+	$(GO) vet ./testdata ./testdata/upper-go ./testdata/echo-go ./testdata/sdk-go ./testdata/filter-go
 	RUSTC="$(RUSTC)" $(GO) test -timeout 5m ./testdata
 
 # --- shipped
@@ -90,6 +90,10 @@ $(SHIPPED)/%.json: | $(SHIPPED)
 
 $(TESTS)/upper-go.wasm: $(wildcard testdata/upper-go/*.go) $(SDK_GO) | $(TESTS)
 	$(GO_PLUGIN) -o $(new) ./testdata/upper-go
+	@$(publish)
+
+$(TESTS)/echo-go.wasm: $(wildcard testdata/echo-go/*.go) $(SDK_GO) | $(TESTS)
+	$(GO_PLUGIN) -o $(new) ./testdata/echo-go
 	@$(publish)
 
 $(TESTS)/sdk-go.wasm: $(wildcard testdata/sdk-go/*.go) $(SDK_GO) | $(TESTS)

@@ -2,122 +2,88 @@
 // of medians over rounds in which the sides take turns.
 //
 //	make bench
+//	go run . [PART...]   in this folder, some of the tables: calls, ready, compute, load, latencies, crowd
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
 func main() {
-	if err := run(context.Background()); err != nil {
+	if err := run(context.Background(), os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// figure is one line of the table.
-type figure struct {
-	name       string
-	unit       string
-	ours, peer float64 // in unit; peer 0: there is none
-	higher     bool    // more is better
-	want       float64 // the ratio, or without a peer the figure, that is expected
+// build is where make puts what it builds.
+var build = filepath.Join("..", "build")
+
+// files are modules, by the names of their files.
+type files map[string][]byte
+
+// part is one of the tables; the words after the command choose some.
+type part struct {
+	name string
+	run  func(context.Context, files) error
 }
 
-// ratio is how many times better we are than the peer.
-func (f figure) ratio() float64 {
-	switch {
-	case f.peer == 0:
-		return 0
-	case f.higher:
-		return f.ours / f.peer
-	}
-	return f.peer / f.ours
+var parts = []part{
+	{"calls", calls},
+	{"ready", ready},
+	{"compute", compute},
+	{"load", loading},
+	{"latencies", latencies},
+	{"crowd", crowd},
 }
 
-func run(ctx context.Context) error {
-	sdk, err := moduleDir("github.com/extism/go-sdk")
+func run(ctx context.Context, chosen []string) error {
+	read, err := readFiles()
 	if err != nil {
 		return err
 	}
-	files := map[string][]byte{}
-	for name, dir := range map[string]string{"extism-go": "", "upper-go": "", "kernels": "", "guests/noop": "", "guests/spin": "", "guests/echo": "", "count_vowels": filepath.Join(sdk, "wasm")} {
-		if dir == "" {
-			dir = filepath.Join("..", "build", "testdata")
+	fmt.Printf("%d cores, %s, %s/%s\n", runtime.GOMAXPROCS(0), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	for _, p := range parts {
+		if len(chosen) > 0 && !slices.Contains(chosen, p.name) {
+			continue
 		}
-		if files[name], err = os.ReadFile(filepath.Join(dir, name+".wasm")); err != nil {
-			return fmt.Errorf("%w; run make plugins first", err)
+		if err := p.run(ctx, read); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	goPlugin, vowels, noop := files["extism-go"], files["count_vowels"], files["guests/noop"]
-	small := []byte("hello world, this is a vowel test")
-	big := bytes.Repeat([]byte("hello world "), 1<<20/12)
-
-	var figures []figure
-	for _, c := range []callCase{
-		{"call, Go noop", goPlugin, "noop", small, 20},
-		{"call, Go echo 33 B", goPlugin, "echo", small, 20},
-		{"call, Go echo 1 MiB", goPlugin, "echo", big, 5},
-		{"call, Rust count_vowels 33 B", vowels, "count_vowels", small, 20},
-	} {
-		f, err := c.reused(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
-		}
-		figures = append(figures, f)
-	}
-	for _, c := range []callCase{
-		{"own sandbox for each call, Go noop", goPlugin, "noop", small, 1},
-		{"own sandbox for each call, Rust count_vowels 33 B", vowels, "count_vowels", small, 1},
-	} {
-		f, err := c.fresh(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
-		}
-		figures = append(figures, f)
-	}
-	for _, workers := range []int{1, runtime.GOMAXPROCS(0)} {
-		f, err := noopTasks(ctx, noop, workers)
-		if err != nil {
-			return err
-		}
-		figures = append(figures, f)
-	}
-	print(figures)
-	if err := compute(ctx, files["kernels"]); err != nil {
-		return err
-	}
-	if err := latencies(ctx, files["guests/spin"]); err != nil {
-		return err
-	}
-	return crowd(ctx, files["upper-go"])
+	return nil
 }
 
-func print(figures []figure) {
-	fmt.Printf("%d cores, %s, %s/%s\n\n", runtime.GOMAXPROCS(0), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	const row = "%-52s %10s %10s  %-8s %8s  %s\n"
-	fmt.Printf(row, "figure", "taskhost", "go-sdk", "unit", "times", "expected")
-	for _, f := range figures {
-		peer, times, want := "", "", fmt.Sprintf("at least %.0f", f.want)
-		if f.peer > 0 {
-			peer, times = number(f.peer), fmt.Sprintf("%.1f", f.ratio())
+// readFiles reads the modules that are measured: those of testdata, and go-sdk's as go-sdk/NAME.
+func readFiles() (files, error) {
+	sdk, err := moduleDir("github.com/extism/go-sdk")
+	if err != nil {
+		return nil, err
+	}
+	read := files{}
+	for _, name := range []string{"extism-go", "upper-go", "echo-go", "guests/noop", "guests/spin", "guests/pages"} {
+		if read[name], err = os.ReadFile(filepath.Join(build, "testdata", name+".wasm")); err != nil {
+			return nil, fmt.Errorf("%w; run make plugins first", err)
 		}
-		fmt.Printf(row, f.name, number(f.ours), peer, f.unit, times, want)
 	}
-}
-
-func number(x float64) string {
-	if x < 100 {
-		return fmt.Sprintf("%.3g", x)
+	paths, err := filepath.Glob(filepath.Join(sdk, "wasm", "*.wasm"))
+	if err != nil {
+		return nil, err
 	}
-	return fmt.Sprintf("%.0f", x)
+	for _, path := range paths {
+		name := "go-sdk/" + strings.TrimSuffix(filepath.Base(path), ".wasm")
+		if read[name], err = os.ReadFile(path); err != nil {
+			return nil, err
+		}
+	}
+	return read, nil
 }
 
 // moduleDir is the folder of a module's source.

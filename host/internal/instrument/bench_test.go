@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/instrument"
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
@@ -111,4 +113,37 @@ func BenchmarkKernels(b *testing.B) {
 	for i, m := range modes[1:] {
 		b.Logf("geometric mean %s %.3f %.3f", m.name, math.Exp(geo[i+1][0]/n), math.Exp(geo[i+1][1]/n))
 	}
+}
+
+// BenchmarkPass rewrites a large Go plugin and compiles it as it is, on all cores as the host does, and reports the medians and what
+// part of compiling rewriting is.
+func BenchmarkPass(b *testing.B) {
+	bin, err := os.ReadFile("../../../build/testdata/upper-go.wasm")
+	if err != nil {
+		b.Fatalf("%v; run make plugins first", err)
+	}
+	ctx := experimental.WithCompilationWorkers(context.Background(), runtime.GOMAXPROCS(0))
+	var pass, compile []float64
+	for b.Loop() {
+		began := time.Now()
+		if _, err := instrument.Rewrite(bin, instrument.Config{}); err != nil {
+			b.Fatal(err)
+		}
+		pass = append(pass, time.Since(began).Seconds()*1e3)
+
+		r := wazero.NewRuntime(ctx)
+		began = time.Now()
+		if _, err := r.CompileModule(ctx, bin); err != nil {
+			b.Fatal(err)
+		}
+		compile = append(compile, time.Since(began).Seconds()*1e3)
+		r.Close(ctx)
+	}
+	slices.Sort(pass)
+	slices.Sort(compile)
+	p, c := pass[len(pass)/2], compile[len(compile)/2]
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(p, "pass-ms")
+	b.ReportMetric(c, "compile-ms")
+	b.ReportMetric(100*p/c, "pass/compile-%")
 }
