@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host/internal/instrument"
 )
 
 func guestFile(t *testing.T, name string) []byte {
@@ -56,7 +57,7 @@ func TestRefusedPluginIsTriedAgain(t *testing.T) {
 	}
 }
 
-// TestBusyGuestGivesWay: a guest that computes leaves through yield, time and again.
+// TestBusyGuestGivesWay: a guest that computes leaves through yield, time and again, the more often the slower it is.
 func TestBusyGuestGivesWay(t *testing.T) {
 	h, err := New(t.Context(), Config{CacheDir: "../build/cache/test"})
 	if err != nil {
@@ -72,8 +73,23 @@ func TestBusyGuestGivesWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range h.plugins["spin"].current.pool.all {
-		if i.nextTurn.IsZero() {
+		if i.nextTurn == 0 || i.resumed == 0 {
 			t.Error("it never gave way")
+		}
+		c := i.modules[0].control
+		if c.SetSlice(instrument.DefaultSlice); c.Slice() != instrument.DefaultSlice {
+			t.Fatal(c.Slice())
+		}
+		for _, step := range []struct {
+			took time.Duration
+			want int64
+		}{
+			{100 * time.Microsecond, 1 << 16}, {time.Microsecond, 1 << 16}, {time.Millisecond, 6553}, {100 * time.Microsecond, 6553},
+			{10 * time.Microsecond, 13106}, {10 * time.Second, minSlice}, {10 * time.Second, minSlice}, {0, 2 * minSlice},
+		} {
+			if i.pace(step.took); c.Slice() != step.want {
+				t.Errorf("after a slice that took %v the next has %d ticks, want %d", step.took, c.Slice(), step.want)
+			}
 		}
 	}
 }

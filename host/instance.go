@@ -39,7 +39,8 @@ type instance struct {
 	call     *abi.Call       // nil between calls
 	current  abi.Call        // what call points to: a copy, so that the caller's stays on its stack
 	report   func(abi.Progress)
-	nextTurn time.Time // when the guest gives way to others
+	resumed  time.Duration // on the host's clock: when the slice of ticks began
+	nextTurn time.Duration // when the guest gives way to others
 	logged   int64
 	ticks    uint64 // what it has cost, once it is over
 	badInput bool   // the guest said that its input is bad

@@ -35,16 +35,43 @@ const (
 	crowded = 30 * time.Microsecond
 )
 
+// A slice of ticks takes a few microseconds where a guest computes, and a thousand times as long where every instruction waits for memory
+// that the system has yet to provide. Nothing can stop or move the guest in between, and a garbage collection waits for it. So a slice
+// that took longer than longSlice makes the next ones smaller, and one that was short larger again, up to what they began with.
+const (
+	longSlice  = 200 * time.Microsecond
+	shortSlice = 50 * time.Microsecond
+	minSlice   = instrument.DefaultSlice >> 10
+)
+
+// pace sets the size of the slices to come after one that took that long.
+func (i *instance) pace(took time.Duration) {
+	if took >= shortSlice && took <= longSlice {
+		return
+	}
+	for _, m := range i.modules {
+		switch n := m.control.Slice(); {
+		case took > longSlice:
+			m.control.SetSlice(max(n*int64(longSlice/2)/int64(took), minSlice))
+		case took < shortSlice && n < instrument.DefaultSlice:
+			m.control.SetSlice(n * 2)
+		}
+	}
+}
+
 func yield(i *instance, _ []uint64) {
-	now := time.Now()
-	if now.Before(i.nextTurn) {
+	now := i.v.host.now()
+	i.pace(now - max(i.resumed, i.stop.began))
+	i.resumed = now
+	if now < i.nextTurn {
 		return
 	}
 	i.watch.GiveUp()
 	runtime.Gosched()
-	i.nextTurn = time.Now()
-	if i.nextTurn.Sub(now) < crowded {
-		i.nextTurn = i.nextTurn.Add(turn)
+	i.resumed = i.v.host.now()
+	i.nextTurn = i.resumed
+	if i.resumed-now < crowded {
+		i.nextTurn += turn
 	}
 }
 

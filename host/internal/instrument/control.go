@@ -42,12 +42,12 @@ const Unlimited = math.MaxInt64 / 4
 // Control is the host's side of one instance. Interrupt may be called from any goroutine at any time; everything else
 // only from the goroutine that calls into the instance, and not while a call is under way.
 type Control struct {
-	ticks, fuel, reason, stack, hidden api.MutableGlobal
-	guest                              []api.MutableGlobal
-	start                              api.Function
-	memory                             api.Memory
-	slice, stackBytes                  int64
-	budget                             int64
+	ticks, fuel, cut, reason, stack, hidden api.MutableGlobal
+	guest                                   []api.MutableGlobal
+	start                                   api.Function
+	memory                                  api.Memory
+	slice, stackBytes                       int64
+	budget                                  int64
 
 	clean bool  // the last call returned: it left no reason
 	left  int64 // of the budget, when clean
@@ -60,7 +60,7 @@ type Control struct {
 // Bind finds what Rewrite added to the module in an instance of it.
 func (r *Result) Bind(mod api.Module) (*Control, error) {
 	c := &Control{slice: r.slice, stackBytes: r.stack, budget: Unlimited}
-	for name, g := range map[string]*api.MutableGlobal{ExportTicks: &c.ticks, ExportFuel: &c.fuel, ExportFlag: &c.flag,
+	for name, g := range map[string]*api.MutableGlobal{ExportTicks: &c.ticks, ExportFuel: &c.fuel, ExportSlice: &c.cut, ExportFlag: &c.flag,
 		ExportReason: &c.reason, ExportStack: &c.stack, ExportHidden: &c.hidden} {
 		if x := mod.ExportedGlobal(name); x != nil {
 			*g = x.(api.MutableGlobal)
@@ -83,6 +83,17 @@ func (r *Result) Bind(mod api.Module) (*Control, error) {
 		c.memory = mod.Memory()
 	}
 	return c, nil
+}
+
+// Slice is the number of ticks of the slices to come.
+func (c *Control) Slice() int64 { return c.slice }
+
+// SetSlice changes it, to at least one. It is for the goroutine that runs the guest; how many ticks a call takes does not depend on it.
+func (c *Control) SetSlice(ticks int64) {
+	if ticks = max(ticks, 1); c.cut != nil && ticks != c.slice {
+		c.slice = ticks
+		c.cut.Set(uint64(ticks))
+	}
 }
 
 // Start runs the module's start function if it has one. Call Begin before.

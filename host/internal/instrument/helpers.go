@@ -103,8 +103,8 @@ func (w *rewriter) tickBody(b *code) {
 	b.global(wasm.OpGlobalGet, w.gFuel).i64(0).raw(opI64LtS).ifThen()
 	b.i32(int64(ReasonFuel)).global(wasm.OpGlobalSet, w.gReason).op(wasm.OpUnreachable).end()
 	// ticks = min(slice, fuel); fuel -= ticks
-	b.i64(w.cfg.Slice).global(wasm.OpGlobalGet, w.gFuel)
-	b.i64(w.cfg.Slice).global(wasm.OpGlobalGet, w.gFuel).raw(opI64LtS).op(wasm.OpSelect).global(wasm.OpGlobalSet, w.gTicks)
+	b.global(wasm.OpGlobalGet, w.gSlice).global(wasm.OpGlobalGet, w.gFuel)
+	b.global(wasm.OpGlobalGet, w.gSlice).global(wasm.OpGlobalGet, w.gFuel).raw(opI64LtS).op(wasm.OpSelect).global(wasm.OpGlobalSet, w.gTicks)
 	b.global(wasm.OpGlobalGet, w.gFuel).global(wasm.OpGlobalGet, w.gTicks).raw(opI64Sub).global(wasm.OpGlobalSet, w.gFuel)
 }
 

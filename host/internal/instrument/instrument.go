@@ -46,6 +46,7 @@ const Prefix = "taskhost:internal/"
 const (
 	ExportTicks  = Prefix + "ticks"  // i64, what is left of the slice; below zero the next check leaves to Go
 	ExportFuel   = Prefix + "fuel"   // i64, what is left of the budget without the slice
+	ExportSlice  = Prefix + "slice"  // i64, the size of the slices to come
 	ExportFlag   = Prefix + "flag"   // i32, not zero: end the call at the next check that leaves to Go
 	ExportReason = Prefix + "reason" // i32, a Reason
 	ExportStack  = Prefix + "stack"  // i64, bytes of native stack left
@@ -56,8 +57,8 @@ const (
 
 // Config says what to put in. The zero value puts in everything.
 type Config struct {
-	// Slice is the number of ticks between two visits to Go. Default 2**18, which is some 100 µs. A tick is at most one instruction or
-	// eight bytes of a bulk operation.
+	// Slice is the number of ticks between two visits to Go, until [Control.SetSlice] changes it. Default 2**16, which is some 10 to
+	// 30 µs of most code. A tick is at most one instruction or eight bytes of a bulk operation.
 	Slice int64
 	// StackBytes bounds the native stack of a call. Default 8 MiB.
 	StackBytes int64
@@ -79,7 +80,7 @@ type Config struct {
 
 // The defaults of [Config].
 const (
-	DefaultSlice         = 1 << 18
+	DefaultSlice         = 1 << 16
 	DefaultStackBytes    = 8 << 20
 	DefaultTableElements = 1 << 20
 	DefaultBlocks        = 30_000

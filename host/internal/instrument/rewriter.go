@@ -20,9 +20,9 @@ type rewriter struct {
 	ownTable  uint32 // the table to leave through
 
 	// indices of what is added
-	gTicks, gFuel, gFlag, gReason, gStack, gHidden uint32
-	helpers                                        helpers
-	signatures                                     map[string]uint32 // of added types
+	gTicks, gFuel, gSlice, gFlag, gReason, gStack, gHidden uint32
+	helpers                                                helpers
+	signatures                                             map[string]uint32 // of added types
 }
 
 func newRewriter(m *wasm.Module, cfg Config) (*rewriter, error) {
@@ -94,6 +94,7 @@ func (w *rewriter) addGlobals() {
 	if !w.cfg.WithoutTicks {
 		w.gTicks = w.addGlobal(ExportTicks, wasm.I64, w.cfg.Slice)
 		w.gFuel = w.addGlobal(ExportFuel, wasm.I64, Unlimited-w.cfg.Slice)
+		w.gSlice = w.addGlobal(ExportSlice, wasm.I64, w.cfg.Slice)
 		w.gFlag = w.addGlobal(ExportFlag, wasm.I32, 0)
 	}
 	if !w.cfg.WithoutStack {
