@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -336,10 +337,8 @@ func (i *instance) outcome() ([]byte, error) {
 		return i.stdio.take(), nil
 	case n > uint64(limit):
 		return nil, outputTooLarge(limit)
-	case view == nil:
-		return nil, nil
 	}
-	return append(make([]byte, 0, len(view)), view...), nil
+	return bytes.Clone(view), nil
 }
 
 // settle makes the instance ready for the next call; false if it must not serve another. Intact tells that the guest returned.

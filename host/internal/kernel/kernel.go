@@ -103,8 +103,7 @@ func (k *Kernel) Begin(ctx context.Context, input []byte) error {
 	if le.Uint32(b[atMoved:]) != 0 || len(input) > firstEnd-heapBase-2*headerSize {
 		return k.beginAnew(ctx, input)
 	}
-	clear(b[heapBase : heapBase+le.Uint64(b[atSize:])])
-	clear(b[atSize:atFreed])
+	forget(b)
 	le.PutUint64(b[atOut:], 0)
 	le.PutUint64(b[atOutLen:], 0)
 	le.PutUint64(b[atFail:], 0)
@@ -126,6 +125,7 @@ func (k *Kernel) beginAnew(ctx context.Context, input []byte) error {
 	if k.begin == nil {
 		k.begin = k.mod.ExportedFunction("begin")
 	}
+	forget(k.memory())
 	k.stack[0] = uint64(len(input))
 	if err := k.begin.CallWithStack(ctx, k.stack[:]); err != nil {
 		return err
@@ -134,6 +134,12 @@ func (k *Kernel) beginAnew(ctx context.Context, input []byte) error {
 		k.mem.Write(uint32(k.stack[0]), input)
 	}
 	return nil
+}
+
+// forget leaves no byte of the blocks, several times as fast as reset, which then finds none.
+func forget(b []byte) {
+	clear(b[heapBase : heapBase+le.Uint64(b[atSize:])])
+	clear(b[atSize:atFreed])
 }
 
 // bump takes a block of n bytes from the end, where there is room for it, as the kernel does, and returns its offset.
@@ -156,6 +162,7 @@ func (k *Kernel) Reset(ctx context.Context) error {
 	if k.reset == nil {
 		k.reset = k.mod.ExportedFunction("reset")
 	}
+	forget(k.memory())
 	return k.reset.CallWithStack(ctx, nil)
 }
 
