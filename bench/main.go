@@ -45,6 +45,11 @@ var parts = []part{
 }
 
 func run(ctx context.Context, chosen []string) error {
+	for _, name := range chosen {
+		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
+			return fmt.Errorf("there is no part %q", name)
+		}
+	}
 	read, err := readFiles(ctx)
 	if err != nil {
 		return err
