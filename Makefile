@@ -80,7 +80,7 @@ bench: plugins plugins-bench ## taskhost and its peers side by side, in one run;
 	cd bench && $(GO) run .
 	@$(MAKE) --no-print-directory bench-wasmtime
 
-bench-wasmtime: plugins plugins-bench
+bench-wasmtime: plugins plugins-bench ## the part of bench that runs Wasmtime
 	@if ! command -v "$$(GOFLAGS= $(GO) env CC)" >/dev/null; then \
 		echo "Wasmtime is left out: its Go binding needs a C compiler. On Debian: apt-get install gcc libc6-dev"; \
 	else cd bench/wasmtime && CGO_ENABLED=1 $(GO) run .; fi

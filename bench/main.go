@@ -45,7 +45,12 @@ var parts = []part{
 }
 
 func run(ctx context.Context, chosen []string) error {
-	read, err := readFiles()
+	for _, name := range chosen {
+		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
+			return fmt.Errorf("there is no part %q", name)
+		}
+	}
+	read, err := readFiles(ctx)
 	if err != nil {
 		return err
 	}
@@ -62,8 +67,8 @@ func run(ctx context.Context, chosen []string) error {
 }
 
 // readFiles reads the modules that are measured: those of testdata, and go-sdk's as go-sdk/NAME.
-func readFiles() (files, error) {
-	sdk, err := moduleDir("github.com/extism/go-sdk")
+func readFiles(ctx context.Context) (files, error) {
+	sdk, err := moduleDir(ctx, "github.com/extism/go-sdk")
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +92,8 @@ func readFiles() (files, error) {
 }
 
 // moduleDir is the folder of a module's source.
-func moduleDir(module string) (string, error) {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+func moduleDir(ctx context.Context, module string) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
 	if err != nil {
 		return "", fmt.Errorf("finding %s: %w", module, err)
 	}

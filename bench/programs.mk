@@ -18,7 +18,7 @@ CLANG_BENCH = $(CLANG_WASI) -mexec-model=reactor
 CLANG_THEIRS = $(filter-out -Wall -Wextra -Werror -Wl%,$(CLANG_BENCH)) -w -c
 
 .PHONY: plugins-bench
-plugins-bench: $(programs)
+plugins-bench: $(programs) ## build/bench, the programs that bench runs as guests
 
 $(BENCH) $(BENCH)/zstd:
 	@mkdir -p $@
