@@ -53,7 +53,7 @@ test: toolchains plugins build ## everything that CI runs: toolchains, plugins, 
 .PHONY: warm
 warm: build plugins
 	@$(BUILD)/taskhost plugins -p $(BUILD)/plugins >/dev/null
-	$(GO) test -run '^(TestOracle|TestPristineIsFresh)$$' ./host
+	$(GO) test -run '^(TestOracle|TestPristineIsFresh|TestTranslatedModules)$$' ./host ./host/internal/instrument
 
 check: fmt-check lint vet-all tidy-check race ## format, lint, vet for three systems, tidy modules, tests under the race detector
 
@@ -80,10 +80,11 @@ bench: plugins ## taskhost and go-sdk side by side, in one run
 bench-compiles:
 	cd bench && $(GO) vet ./...
 
+# Whatever input is new go test would first spend a minute on to make it smaller; 20 tries are enough.
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-			echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+			echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
 		done; \
 	done
 
