@@ -55,7 +55,7 @@ test: toolchains plugins build ## everything that CI runs: toolchains, plugins, 
 .PHONY: warm
 warm: build plugins
 	@$(BUILD)/taskhost plugins -p $(BUILD)/plugins >/dev/null
-	$(GO) test -run '^(TestOracle|TestPristineIsFresh)$$' ./host
+	$(GO) test -run '^(TestOracle|TestPristineIsFresh|TestTranslatedModules)$$' ./host ./host/internal/instrument
 
 check: fmt-check lint vet-all tidy-check race ## format, lint, vet for three systems, tidy modules, tests under the race detector
 
@@ -88,10 +88,11 @@ bench-wasmtime: plugins plugins-bench ## the part of bench that runs Wasmtime
 bench-compiles:
 	cd bench && $(GO) vet ./...
 
+# Whatever input is new go test would first spend a minute on to make it smaller; 20 tries are enough.
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-			echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+			echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
 		done; \
 	done
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks the tools that build the plugins of testdata, and names or installs what is missing.
+# Checks the tools that build the plugins of testdata and make modules for tests, and names or installs what is missing.
 #
 #   toolchains.sh check     says what is missing, and fails when something is
 #   toolchains.sh install   the same, but as root on a Debian system installs it with apt-get first
@@ -31,6 +31,12 @@ wat_works() {
 	has "$WAT2WASM" && "$WAT2WASM" -o "$dir/w.wasm" "$dir/w.wat" >/dev/null 2>&1
 }
 
+# Tests let wasm-opt make modules of random bytes.
+opt_works() {
+	printf 'some bytes' >"$dir/o.bytes"
+	has wasm-opt && wasm-opt --quiet --translate-to-fuzz "$dir/o.bytes" --output "$dir/o.wasm" >/dev/null 2>&1
+}
+
 # The race detector of go test needs a C compiler for this machine.
 race_works() { has "$(GOFLAGS='' "$GO" env CC)"; }
 
@@ -41,6 +47,7 @@ missing() {
 	c_works || echo clang lld wasi-libc libclang-rt-dev-wasm32
 	rust_works || echo rustc libstd-rust-dev-wasm32
 	wat_works || echo wabt
+	opt_works || echo binaryen
 	npm_works || echo nodejs npm
 	race_works || echo gcc libc6-dev
 }
@@ -60,6 +67,6 @@ if [ -n "$packages" ] && [ "${1:-check}" = install ] && has apt-get && [ "$(id -
 	packages=$(missing | tr '\n' ' ')
 fi
 if [ -n "$packages" ]; then
-	echo "toolchains: some plugins of testdata cannot be built. On Debian: apt-get install $packages" >&2
+	echo "toolchains: some plugins of testdata cannot be built, or their tests not run. On Debian: apt-get install $packages" >&2
 	exit 1
 fi

@@ -3,6 +3,7 @@ package instrument_test
 import (
 	"bytes"
 	"context"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -202,6 +203,26 @@ func TestTicksGrowWithTheWork(t *testing.T) {
 		t.Log(c.name, a, b)
 		if b < 8*a || b > 12*a {
 			t.Errorf("%s: %d ticks, for ten times the work %d", c.name, a, b)
+		}
+	}
+}
+
+// TestTicksBesideABulkOperation: a length that is known when the module is rewritten, however large, neither pays for the code around
+// the operation nor is paid where the operation does not run.
+func TestTicksBesideABulkOperation(t *testing.T) {
+	const rounds = 1000
+	for _, length := range []int64{0, 16, 1025, math.MaxInt32, math.MinInt32, -1} {
+		fill := wasm.AppendS64([]byte{0x41, 0, 0x41, 0, 0x41}, length)
+		bin := build(slices.Concat([]byte{0x03, 0x40, 0x41, 0, 0x04, 0x40}, fill, []byte{0xfc, 11, 0, 0x0b}, // loop, if 0: memory.fill
+			[]byte{0x20, 0, 0x41, 1, 0x6a, 0x22, 0, 0x41}, wasm.AppendS64(nil, rounds), []byte{0x49, 0x0d, 0, 0x0b}), func(m *wasm.Module) {
+			m.Codes[0].Locals = []wasm.LocalGroup{{Count: 1, Type: wasm.I32}}
+			m.Memories = []wasm.Limits{{Min: 1}}
+			m.Exports = []wasm.Export{{Name: "count", Kind: wasm.KindFunc}}
+		})
+		g := instantiate(t, bin, instrument.Config{})
+		g.must("count")
+		if used := g.ctl.Used(); used < rounds*10 || used > rounds*40 {
+			t.Errorf("%d bytes: %d ticks for %d rounds", length, used, rounds)
 		}
 	}
 }

@@ -89,13 +89,16 @@ func isReturnCall(op wasm.Op) bool {
 // smallBulk is the largest constant length of a bulk operation that stays as it is and is charged like an instruction.
 const smallBulk = 1024
 
-// bulkLength tells the constant length of the bulk operation at position i, if it is constant and small.
-func (f *function) bulkLength(i int) (int64, bool) {
+// bulkLength tells the constant length of the bulk operation at position i, if it is constant and small. Any other is
+// charged where the operation runs.
+func (f *function) bulkLength(i int) (n int64, small bool) {
 	if i == 0 || f.nodes[i-1].op != wasm.OpI32Const {
 		return 0, false
 	}
-	n := f.nodes[i-1].c
-	return n, n >= 0 && n <= smallBulk
+	if n = f.nodes[i-1].c; n < 0 || n > smallBulk {
+		return 0, false
+	}
+	return n, true
 }
 
 // weight is the number of ticks the instruction at position i is charged where control passes it, without what a
