@@ -28,8 +28,10 @@
 // maps) holds offsets into the code, which change: it is dropped. A trap loses the ticks used since the last slice
 // began in the innermost call-free loop.
 //
-// What it does not do: a call of an imported function is the host's to end, as is memory.atomic.wait, which blocks in
-// the engine. Imported functions are taken not to call back into the module on the same stack.
+// Shared memories become memories that are not: an instance has one thread, which memory.atomic.wait would block for ever.
+//
+// What it does not do: a call of an imported function is the host's to end. Imported functions are taken not to call back
+// into the module on the same stack.
 package instrument
 
 import (
@@ -131,8 +133,7 @@ type Result struct {
 	Globals []Global
 	// HasStart says that ExportStart exists and must be called right after instantiation.
 	HasStart bool
-	// VirtualMemory says that ExportHidden exists. It does not for modules without a memory of their own and for
-	// shared memories.
+	// VirtualMemory says that ExportHidden exists. It does not for modules without a memory of their own.
 	VirtualMemory bool
 	// Restorable says that memory and globals are all the state an instance of the module has, so that putting them
 	// back puts the instance back. Reasons says why it is not so, for people to read.
