@@ -28,8 +28,10 @@
 // maps) holds offsets into the code, which change: it is dropped. A trap loses the ticks used since the last slice
 // began in the innermost call-free loop.
 //
-// What it does not do: a call of an imported function is the host's to end, as is memory.atomic.wait, which blocks in
-// the engine. Imported functions are taken not to call back into the module on the same stack.
+// Shared memories become memories that are not: an instance has one thread, which memory.atomic.wait would block for ever.
+//
+// What it does not do: a call of an imported function is the host's to end. Imported functions are taken not to call back
+// into the module on the same stack.
 package instrument
 
 import (
@@ -67,9 +69,10 @@ type Config struct {
 	// together may begin with so many elements, and a single one may grow to so many. Default 2**20.
 	TableElements int64
 
-	// Blocks and Loops bound how deep the blocks and the loops of a function are nested. The engine's compiler takes the square of the
-	// depth, this package does not: the defaults, 30,000 and 1,000, take it a few seconds, and no compiler comes near them.
-	Blocks, Loops int
+	// Work bounds what one function costs the engine's compiler, in units of some 8 ns, and with WorkPerByte for each byte of code what all
+	// functions together do. The defaults, 1e9 and 500, are three times what the largest functions and programs need that we
+	// know (Ruby, FFmpeg, DuckDB, esbuild), and some ten seconds for a small module.
+	Work, WorkPerByte float64
 
 	// The parts to leave out; for measuring.
 	WithoutTicks         bool
@@ -83,8 +86,8 @@ const (
 	DefaultSlice         = 1 << 16
 	DefaultStackBytes    = 8 << 20
 	DefaultTableElements = 1 << 20
-	DefaultBlocks        = 30_000
-	DefaultLoops         = 1000
+	DefaultWork          = 1e9
+	DefaultWorkPerByte   = 500
 )
 
 func (c Config) withDefaults() Config {
@@ -97,11 +100,11 @@ func (c Config) withDefaults() Config {
 	if c.TableElements == 0 {
 		c.TableElements = DefaultTableElements
 	}
-	if c.Blocks == 0 {
-		c.Blocks = DefaultBlocks
+	if c.Work == 0 {
+		c.Work = DefaultWork
 	}
-	if c.Loops == 0 {
-		c.Loops = DefaultLoops
+	if c.WorkPerByte == 0 {
+		c.WorkPerByte = DefaultWorkPerByte
 	}
 	return c
 }
@@ -130,8 +133,7 @@ type Result struct {
 	Globals []Global
 	// HasStart says that ExportStart exists and must be called right after instantiation.
 	HasStart bool
-	// VirtualMemory says that ExportHidden exists. It does not for modules without a memory of their own and for
-	// shared memories.
+	// VirtualMemory says that ExportHidden exists. It does not for modules without a memory of their own.
 	VirtualMemory bool
 	// Restorable says that memory and globals are all the state an instance of the module has, so that putting them
 	// back puts the instance back. Reasons says why it is not so, for people to read.

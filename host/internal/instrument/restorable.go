@@ -32,9 +32,6 @@ func (s *restorable) module(m *wasm.Module) {
 			s.say("imports the mutable global %s.%s", imp.Module, imp.Name)
 		}
 	}
-	if mem, _, ok := m.Memory(); ok && mem.Shared {
-		s.say("shares its memory")
-	}
 	for _, g := range m.Globals {
 		if g.Mutable && (g.Type == wasm.V128 || g.Type.IsRef()) {
 			s.say("has a mutable global of type %s, which the engine cannot set from outside", g.Type)

@@ -26,17 +26,37 @@ type rewriter struct {
 }
 
 func newRewriter(m *wasm.Module, cfg Config) (*rewriter, error) {
+	unshare(m)
 	w := &rewriter{cfg: cfg, in: m, signatures: map[string]uint32{}}
-	w.f.maxBlocks, w.f.maxLoops = cfg.Blocks, cfg.Loops
+	w.f.maxWork, w.f.effort = cfg.Work, newEffort(m)
 	out := *m
 	w.out = &out
-	mem, imported, ok := m.Memory()
+	_, imported, ok := m.Memory()
 	w.hasMemory = ok
-	w.virtual = ok && !imported && !mem.Shared && !cfg.WithoutVirtualMemory
+	w.virtual = ok && !imported && !cfg.WithoutVirtualMemory
 	w.state.module(m)
+	work, size := 0.0, 0
 	var err error
-	w.graph, err = newGraph(m, &w.f, w.state.function)
+	w.graph, err = newGraph(m, &w.f, func(i int, f *function) {
+		work += f.effort.work()
+		size += len(m.Codes[i].Body)
+		w.state.function(i, f)
+	})
+	if err == nil && work > cfg.Work+cfg.WorkPerByte*float64(size) {
+		err = fmt.Errorf("instrument: compiling its %d functions would take too long: they have too many branches and variables for their size", len(m.Codes))
+	}
 	return w, err
+}
+
+// unshare makes a shared memory one that is not. An instance has one thread, which memory.atomic.wait would block in the engine, where
+// nothing ends it; on a memory that is not shared it traps. All else is the same.
+func unshare(m *wasm.Module) {
+	for i := range m.Memories {
+		m.Memories[i].Shared = false
+	}
+	for i := range m.Imports {
+		m.Imports[i].Memory.Shared = false
+	}
 }
 
 func (w *rewriter) rewrite() (*Result, error) {

@@ -19,7 +19,8 @@ type node struct {
 
 // function is a decoded body.
 type function struct {
-	maxBlocks, maxLoops int // see Config
+	maxWork float64 // see Config
+	effort  effort
 
 	nodes   []node
 	blocks  []wasm.BlockType
@@ -35,9 +36,11 @@ func (f *function) load(m *wasm.Module, i int) error {
 	f.nodes, f.blocks, f.labels, f.catches = f.nodes[:0], f.blocks[:0], f.labels[:0], f.catches[:0]
 	f.open = f.open[:0]
 	f.hasTry = false
+	f.effort.begin(i)
 	loops := 0
 	f.reader = m.Instrs(i, f.reader)
 	for in := f.reader.Next(); in != nil; in = f.reader.Next() {
+		f.effort.add(in, loops)
 		n := node{op: in.Op, start: int32(in.Start), end: int32(in.End), x: in.X, y: in.Y, c: in.Const}
 		switch in.Op {
 		case wasm.OpBlock, wasm.OpLoop, wasm.OpIf, wasm.OpTryTable:
@@ -46,9 +49,6 @@ func (f *function) load(m *wasm.Module, i int) error {
 			f.open = append(f.open, int32(len(f.nodes)))
 			if in.Op == wasm.OpLoop {
 				loops++
-			}
-			if len(f.open) > f.maxBlocks || loops > f.maxLoops {
-				return fmt.Errorf("instrument: function %d nests more than %d blocks or %d loops", m.ImportCount(wasm.KindFunc)+i, f.maxBlocks, f.maxLoops)
 			}
 			if in.Op == wasm.OpTryTable {
 				f.hasTry = true
@@ -69,7 +69,14 @@ func (f *function) load(m *wasm.Module, i int) error {
 		}
 		f.nodes = append(f.nodes, n)
 	}
-	return f.reader.Err()
+	if err := f.reader.Err(); err != nil {
+		return err
+	}
+	if w := f.effort.work(); w > f.maxWork {
+		return fmt.Errorf("instrument: compiling function %d would take too long: it has %d branches, %d variables that live across them, and passes %d values",
+			m.ImportCount(wasm.KindFunc)+i, f.effort.branches, f.effort.variables, f.effort.values)
+	}
+	return nil
 }
 
 // isCall reports whether the instruction enters another function of which it takes the costs.

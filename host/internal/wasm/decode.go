@@ -28,9 +28,20 @@ var (
 		idExport: 8, idStart: 9, idElement: 10, idDataCount: 11, idCode: 12, idData: 13}
 )
 
-// maxLocals bounds the locals of one function. The binary can declare four billion of them in six bytes, and engines
-// allocate room for each.
-const maxLocals = 50_000
+// What a module may have. Engines take time and memory for each of these, more than the binary has bytes. The numbers are those of the
+// WebAssembly JavaScript interface, which browsers hold to, or a part of them where wazero takes more time than browsers do.
+const (
+	maxTypes    = 100_000
+	maxImports  = 100_000
+	maxFuncs    = 200_000
+	maxTables   = 100_000
+	maxGlobals  = 100_000
+	maxExports  = 100_000
+	maxSegments = 100_000 // of data, and of elements
+	maxParams   = 1000    // and results
+	maxLocals   = 50_000
+	maxBody     = 7_654_321 // bytes of one function
+)
 
 const header = "\x00asm\x01\x00\x00\x00"
 
@@ -103,13 +114,13 @@ func (d *decoder) section(r *reader, id byte) {
 	case idType:
 		d.types(r)
 	case idImport:
-		for n := r.count(); n > 0 && r.err == nil; n-- {
+		for n := r.countTo(maxImports); n > 0 && r.err == nil; n-- {
 			d.importItem(r)
 		}
 	case idFunction:
 		m.Funcs = d.typeIndices(r, false)
 	case idTable:
-		for n := r.count(); n > 0 && r.err == nil; n-- {
+		for n := r.countTo(maxTables); n > 0 && r.err == nil; n-- {
 			m.Tables = append(m.Tables, r.table())
 		}
 	case idMemory:
@@ -124,7 +135,7 @@ func (d *decoder) section(r *reader, id byte) {
 	case idTag:
 		m.Tags = d.typeIndices(r, true)
 	case idGlobal:
-		for n := r.count(); n > 0 && r.err == nil; n-- {
+		for n := r.countTo(maxGlobals); n > 0 && r.err == nil; n-- {
 			g := Global{GlobalType: r.globalType()}
 			g.Init = r.constExpr()
 			m.Globals = append(m.Globals, g)
@@ -139,7 +150,7 @@ func (d *decoder) section(r *reader, id byte) {
 		}
 		m.Start = &f
 	case idElement:
-		for n := r.count(); n > 0 && r.err == nil; n-- {
+		for n := r.countTo(maxSegments); n > 0 && r.err == nil; n-- {
 			d.element(r)
 		}
 	case idDataCount:
@@ -148,18 +159,18 @@ func (d *decoder) section(r *reader, id byte) {
 	case idCode:
 		d.codes(r)
 	case idData:
-		for n := r.count(); n > 0 && r.err == nil; n-- {
+		for n := r.countTo(maxSegments); n > 0 && r.err == nil; n-- {
 			d.data(r)
 		}
 	}
 }
 
 func (d *decoder) types(r *reader) {
-	for n := r.count(); n > 0 && r.err == nil; n-- {
+	for n := r.countTo(maxTypes); n > 0 && r.err == nil; n-- {
 		if r.i < r.end && r.b[r.i] == 0x4e {
 			at := r.i
 			r.i++
-			size := r.count()
+			size := r.countTo(maxTypes - len(d.m.Types))
 			if size == 0 && r.err == nil {
 				r.fail(at, "empty recursion group") // it would vanish when written again
 			}
@@ -182,7 +193,7 @@ func (d *decoder) funcType(r *reader) FuncType {
 }
 
 func valTypes(r *reader) []ValType {
-	n := r.count()
+	n := r.countTo(maxParams)
 	if n == 0 {
 		return nil
 	}
@@ -231,7 +242,7 @@ func (d *decoder) typeIndex(r *reader) uint32 {
 
 // typeIndices reads the function section or, with a leading attribute of zero for each item, the tag section.
 func (d *decoder) typeIndices(r *reader, tags bool) []uint32 {
-	n := r.count()
+	n := r.countTo(maxFuncs)
 	out := make([]uint32, 0, n)
 	for ; n > 0 && r.err == nil; n-- {
 		if tags {
@@ -245,7 +256,7 @@ func (d *decoder) typeIndices(r *reader, tags bool) []uint32 {
 }
 
 func (d *decoder) exports(r *reader) {
-	n := r.count()
+	n := r.countTo(maxExports)
 	d.m.Exports = make([]Export, 0, n)
 	for ; n > 0 && r.err == nil; n-- {
 		e := Export{Name: r.name()}
@@ -345,6 +356,10 @@ func (d *decoder) codes(r *reader) {
 		size := r.u32()
 		if int64(size) > int64(r.left()) {
 			r.fail(r.i, "body of %d bytes, %d left", size, r.left())
+			return
+		}
+		if size > maxBody {
+			r.fail(r.i, "body of %d bytes, at most %d are understood", size, maxBody)
 			return
 		}
 		end := r.end

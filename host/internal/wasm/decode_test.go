@@ -48,6 +48,11 @@ func TestDecodeNamesSectionAndOffset(t *testing.T) {
 		{"bodies", module(typ, section(3, 1, 0)), "1 functions declared, 0 bodies"},
 		{"two memories", module(section(5, 2, 0, 1, 0, 1)), "at most one"},
 		{"locals", module(typ, section(3, 1, 0), section(10, 1, 8, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x7f, 0x0b)), "more than 50000 locals"},
+		{"types", module(section(1, append([]byte{0xa1, 0x8d, 0x06}, bytes.Repeat([]byte{0x60, 0, 0}, 100_001)...)...)), "100001 items, at most 100000"},
+		{"parameters", module(section(1, append([]byte{1, 0x60, 0xe9, 7}, make([]byte, 1002)...)...)), "1001 items, at most 1000"},
+		{"functions", module(typ, section(3, append([]byte{0xc1, 0x9a, 0x0c}, make([]byte, 200_001)...)...)), "200001 items, at most 200000"},
+		{"exports", module(section(7, append([]byte{0xa1, 0x8d, 0x06}, make([]byte, 300_003)...)...)), "100001 items, at most 100000"},
+		{"body", module(typ, section(3, 1, 0), section(10, append([]byte{1, 0x80, 0x80, 0x80, 0x04}, make([]byte, 8<<20)...)...)), "at most 7654321"},
 		{"global", module(section(6, 1, 0x7f, 0, 0x23, 5, 0x0b)), "global 5 does not exist"},
 		{"text", module(section(7, 1, 2, 0xff, 0xfe, 0, 0)), "not UTF-8"},
 	} {

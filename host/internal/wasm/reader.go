@@ -150,6 +150,17 @@ func (r *reader) count() int {
 	return int(n)
 }
 
+// countTo is count for what there may be so many of.
+func (r *reader) countTo(most int) int {
+	at := r.i
+	n := r.count()
+	if n > most {
+		r.fail(at, "%d items, at most %d are understood", n, most)
+		return 0
+	}
+	return n
+}
+
 func (r *reader) name() string {
 	n := r.u32()
 	if int64(n) > int64(r.left()) {
