@@ -1,6 +1,7 @@
 package instrument
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/taskhost/taskhost/host/internal/wasm"
@@ -14,6 +15,7 @@ type effort struct {
 	variables int // locals that are read in another block than where they were set
 	values    int // what calls and blocks take and give, beyond what registers hold
 
+	most   float64 // work that is allowed
 	m      *wasm.Module
 	types  []uint32 // of all functions
 	block  uint32   // where the scan is
@@ -21,8 +23,8 @@ type effort struct {
 	across []bool   // by local: it counts among the variables
 }
 
-func newEffort(m *wasm.Module) effort {
-	e := effort{m: m, types: make([]uint32, 0, m.FuncCount())}
+func newEffort(m *wasm.Module, most float64) effort {
+	e := effort{most: most, m: m, types: make([]uint32, 0, m.FuncCount())}
 	for i := range m.Imports {
 		if m.Imports[i].Kind == wasm.KindFunc {
 			e.types = append(e.types, m.Imports[i].TypeIndex)
@@ -101,4 +103,13 @@ func (e *effort) next(blocks, branches int) {
 func (e *effort) work() float64 {
 	blocks, branches := float64(e.blocks), float64(e.branches)
 	return blocks*blocks + 64*branches*float64(e.variables) + 1000*float64(e.values)
+}
+
+// check refuses the i-th function that the module defines if it costs too much.
+func (e *effort) check(i int) error {
+	if e.work() <= e.most {
+		return nil
+	}
+	return fmt.Errorf("instrument: compiling function %d would take too long: it has %d branches, %d variables that live across them, and passes %d values",
+		e.m.ImportCount(wasm.KindFunc)+i, e.branches, e.variables, e.values)
 }

@@ -8,6 +8,7 @@ import (
 // a label is the number of blocks that are open in the output once its block is, and zero for the function.
 type emitter struct {
 	w    *rewriter
+	own  function
 	f    *function
 	g    *gnode
 	typ  *wasm.FuncType
@@ -75,7 +76,7 @@ func (l *leaf) addExit(frame int) {
 func (e *emitter) function(i int) wasm.Code {
 	w := e.w
 	src := &w.in.Codes[i]
-	e.f = &w.f
+	e.f = &e.own
 	e.g = &w.graph.nodes[w.in.ImportCount(wasm.KindFunc)+i]
 	e.typ = &w.in.Types[w.in.Funcs[i]]
 	e.body = src.Body

@@ -43,8 +43,9 @@ type gnode struct {
 	chain   int64 // otherwise: the most native stack a call of it takes
 }
 
-// newGraph scans all functions. visit sees each of them once it is decoded.
-func newGraph(m *wasm.Module, f *function, visit func(i int, f *function)) (*graph, error) {
+// newGraph scans all functions, in runs on several cores. visit sees each of them once it is decoded, with the number of its run; maxWork
+// bounds what one of them costs to compile.
+func newGraph(m *wasm.Module, maxWork float64, visit func(run, i int, f *function)) (*graph, error) {
 	g := &graph{m: m, nf: m.FuncCount(), shape: make([]int32, len(m.Types))}
 	g.nodes = make([]gnode, g.nf, g.nf+len(m.Types))
 	shapes := map[string]int32{}
@@ -62,14 +63,29 @@ func newGraph(m *wasm.Module, f *function, visit func(i int, f *function)) (*gra
 	imports := m.ImportCount(wasm.KindFunc)
 	taken := make([]bool, g.nf)
 	g.takenOutside(taken)
-	for i := range m.Codes {
-		if err := f.load(m, i); err != nil {
-			return nil, err
+	takenBy := make([][]bool, runs(m)) // by the functions of each run
+	err := spread(m, func(run, from, to int) error {
+		takenBy[run] = make([]bool, g.nf)
+		e := newEffort(m, maxWork)
+		f := function{effort: &e}
+		for i := from; i < to; i++ {
+			if err := f.load(m, i); err != nil {
+				return err
+			}
+			visit(run, i, &f)
+			s := g.summarize(i, &f, takenBy[run])
+			n := &g.nodes[imports+i]
+			n.succ, n.straight, n.weight, n.frame = s.calls, s.straight, s.weight, s.frame
 		}
-		visit(i, f)
-		s := g.summarize(i, f, taken)
-		n := &g.nodes[imports+i]
-		n.succ, n.straight, n.weight, n.frame = s.calls, s.straight, s.weight, s.frame
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range takenBy {
+		for i := range t {
+			taken[i] = taken[i] || t[i]
+		}
 	}
 	for _, e := range m.Exports {
 		if e.Kind == wasm.KindFunc {

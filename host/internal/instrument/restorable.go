@@ -45,8 +45,15 @@ var mutating = map[wasm.Op]string{
 	wasm.OpDataDrop: "data.drop", wasm.OpElemDrop: "elem.drop",
 }
 
+// join adds what another one has found.
+func (s *restorable) join(o *restorable) {
+	for _, r := range o.said {
+		s.say("%s", r)
+	}
+}
+
 // function looks at the body of one function.
-func (s *restorable) function(i int, f *function) {
+func (s *restorable) function(f *function) {
 	for k := range f.nodes {
 		op := f.nodes[k].op
 		if op != wasm.OpTableSet && op < wasm.OpDataDrop {

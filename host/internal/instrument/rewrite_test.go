@@ -3,8 +3,10 @@ package instrument_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -277,6 +279,36 @@ func TestTimeIsLinear(t *testing.T) {
 		t.Log(name, took)
 		if err != nil || took > 10*time.Second {
 			t.Errorf("%s: %v, %v", name, took, err)
+		}
+	}
+}
+
+// TestRewriteOnAnyNumberOfCores: what is written on several cores comes out as on one, byte for byte, errors included.
+func TestRewriteOnAnyNumberOfCores(t *testing.T) {
+	bin, err := os.ReadFile("../../../build/testdata/upper-go.wasm")
+	if err != nil {
+		t.Fatalf("%v; run make plugins first", err)
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, cfg := range []instrument.Config{{}, {WithoutTicks: true}, {WithoutStack: true}, {Work: 1000}} {
+		var first *instrument.Result
+		var firstErr error
+		for i, cores := range []int{1, 2, 3, 8} {
+			runtime.GOMAXPROCS(cores)
+			res, err := instrument.Rewrite(bin, cfg)
+			if i == 0 {
+				first, firstErr = res, err
+				continue
+			}
+			if err != nil || firstErr != nil {
+				if fmt.Sprint(err) != fmt.Sprint(firstErr) {
+					t.Errorf("%+v: on %d cores the error is %v, on one %v", cfg, cores, err, firstErr)
+				}
+				continue
+			}
+			if !bytes.Equal(res.Wasm, first.Wasm) || !slices.Equal(res.Reasons, first.Reasons) {
+				t.Errorf("%+v: on %d cores the result is another one", cfg, cores)
+			}
 		}
 	}
 }

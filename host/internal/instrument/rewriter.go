@@ -12,7 +12,6 @@ type rewriter struct {
 	in    *wasm.Module
 	out   *wasm.Module
 	graph *graph
-	f     function
 	state restorable
 
 	hasMemory bool
@@ -28,24 +27,37 @@ type rewriter struct {
 func newRewriter(m *wasm.Module, cfg Config) (*rewriter, error) {
 	unshare(m)
 	w := &rewriter{cfg: cfg, in: m, signatures: map[string]uint32{}}
-	w.f.maxWork, w.f.effort = cfg.Work, newEffort(m)
 	out := *m
 	w.out = &out
 	_, imported, ok := m.Memory()
 	w.hasMemory = ok
 	w.virtual = ok && !imported && !cfg.WithoutVirtualMemory
 	w.state.module(m)
-	work, size := 0.0, 0
+	tallies := make([]struct {
+		work  float64
+		size  int
+		state restorable
+	}, runs(m))
 	var err error
-	w.graph, err = newGraph(m, &w.f, func(i int, f *function) {
-		work += f.effort.work()
-		size += len(m.Codes[i].Body)
-		w.state.function(i, f)
+	w.graph, err = newGraph(m, cfg.Work, func(run, i int, f *function) {
+		t := &tallies[run]
+		t.work += f.effort.work()
+		t.size += len(m.Codes[i].Body)
+		t.state.function(f)
 	})
-	if err == nil && work > cfg.Work+cfg.WorkPerByte*float64(size) {
-		err = fmt.Errorf("instrument: compiling its %d functions would take too long: they have too many branches and variables for their size", len(m.Codes))
+	if err != nil {
+		return nil, err
 	}
-	return w, err
+	work, size := 0.0, 0
+	for i := range tallies {
+		work += tallies[i].work
+		size += tallies[i].size
+		w.state.join(&tallies[i].state)
+	}
+	if work > cfg.Work+cfg.WorkPerByte*float64(size) {
+		return nil, fmt.Errorf("instrument: compiling its %d functions would take too long: they have too many branches and variables for their size", len(m.Codes))
+	}
+	return w, nil
 }
 
 // unshare makes a shared memory one that is not. An instance has one thread, which memory.atomic.wait would block in the engine, where
@@ -71,13 +83,20 @@ func (w *rewriter) rewrite() (*Result, error) {
 	}
 	w.addGlobals()
 	w.addTable()
+	w.prepare()
 	m.Codes = make([]wasm.Code, len(w.in.Codes), len(w.in.Codes)+8)
-	e := emitter{w: w}
-	for i := range w.in.Codes {
-		if err := w.f.load(w.in, i); err != nil {
-			return nil, err
+	err := spread(w.in, func(_, from, to int) error {
+		e := emitter{w: w}
+		for i := from; i < to; i++ {
+			if err := e.own.load(w.in, i); err != nil {
+				return err
+			}
+			m.Codes[i] = e.function(i)
 		}
-		m.Codes[i] = e.function(i)
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	if m.Start != nil {
 		m.Start = nil
@@ -166,6 +185,36 @@ func (w *rewriter) exportGlobals(res *Result) {
 		name := fmt.Sprintf("%sglobal.%d", Prefix, index)
 		w.export(name, wasm.KindGlobal, index)
 		res.Globals = append(res.Globals, Global{Name: name, Index: index, Type: g.Type})
+	}
+}
+
+// prepare adds what the functions' new bodies may refer to, so that they can be written on several cores and come out the same.
+func (w *rewriter) prepare() {
+	if len(w.in.Codes) == 0 {
+		return
+	}
+	if !w.cfg.WithoutTicks {
+		w.helper(helpTick)
+	}
+	if !w.cfg.WithoutStack {
+		w.helper(helpOverflow)
+		if !w.cfg.WithoutTicks {
+			w.helper(helpEnter)
+		}
+	}
+	if w.hasMemory && (w.virtual || !w.cfg.WithoutTicks) {
+		w.helper(helpGrow)
+	}
+	if w.hasMemory && !w.cfg.WithoutTicks {
+		w.helper(helpFill)
+		w.helper(helpCopy)
+	}
+	for i := range w.in.Types {
+		for _, values := range [][]wasm.ValType{w.in.Types[i].Params, w.in.Types[i].Results} {
+			if len(values) > 1 {
+				w.signature(nil, values)
+			}
+		}
 	}
 }
 

@@ -1,8 +1,6 @@
 package instrument
 
 import (
-	"fmt"
-
 	"github.com/taskhost/taskhost/host/internal/wasm"
 )
 
@@ -19,8 +17,7 @@ type node struct {
 
 // function is a decoded body.
 type function struct {
-	maxWork float64 // see Config
-	effort  effort
+	effort *effort // nil: it is not counted
 
 	nodes   []node
 	blocks  []wasm.BlockType
@@ -36,11 +33,15 @@ func (f *function) load(m *wasm.Module, i int) error {
 	f.nodes, f.blocks, f.labels, f.catches = f.nodes[:0], f.blocks[:0], f.labels[:0], f.catches[:0]
 	f.open = f.open[:0]
 	f.hasTry = false
-	f.effort.begin(i)
+	if f.effort != nil {
+		f.effort.begin(i)
+	}
 	loops := 0
 	f.reader = m.Instrs(i, f.reader)
 	for in := f.reader.Next(); in != nil; in = f.reader.Next() {
-		f.effort.add(in, loops)
+		if f.effort != nil {
+			f.effort.add(in, loops)
+		}
 		n := node{op: in.Op, start: int32(in.Start), end: int32(in.End), x: in.X, y: in.Y, c: in.Const}
 		switch in.Op {
 		case wasm.OpBlock, wasm.OpLoop, wasm.OpIf, wasm.OpTryTable:
@@ -72,9 +73,8 @@ func (f *function) load(m *wasm.Module, i int) error {
 	if err := f.reader.Err(); err != nil {
 		return err
 	}
-	if w := f.effort.work(); w > f.maxWork {
-		return fmt.Errorf("instrument: compiling function %d would take too long: it has %d branches, %d variables that live across them, and passes %d values",
-			m.ImportCount(wasm.KindFunc)+i, f.effort.branches, f.effort.variables, f.effort.values)
+	if f.effort != nil {
+		return f.effort.check(i)
 	}
 	return nil
 }

@@ -47,9 +47,20 @@ func (s *Instrs) Next() *Instr {
 		return nil
 	}
 	in := &s.in
-	*in = Instr{Start: s.r.i, Labels: in.Labels[:0], Catches: in.Catches[:0]}
-	in.Op = Op(s.r.byte())
-	s.immediates(in)
+	in.Start = s.r.i
+	in.X, in.Y, in.Const = 0, 0, 0
+	in.Block.Form = 0
+	in.Labels, in.Catches = in.Labels[:0], in.Catches[:0]
+	switch op := Op(s.r.byte()); {
+	case op >= OpNumericFirst && op <= OpNumericLast:
+		in.Op = op
+	case op >= OpLocalGet && op <= OpLocalTee:
+		in.Op = op
+		in.X = s.index("local", int(s.locals))
+	default:
+		in.Op = op
+		s.immediates(in)
+	}
 	if s.r.err != nil {
 		return nil
 	}
