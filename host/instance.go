@@ -1,18 +1,14 @@
 package host
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
-	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host/internal/instrument"
@@ -29,7 +25,8 @@ type instance struct {
 	modules      []linked // those of the version, main last
 	memory       *linmem.Allocator
 	watch        linmem.Watch   // of an instance that is put back
-	funcs        []api.Function // by their numbers, looked up when first called
+	funcs        []api.Function // by their numbers; nil where it is not at hand
+	handles      int            // how many of them were looked up since they were last given up
 	result       [1]uint64
 	meter        meter
 	stop         interrupter
@@ -253,12 +250,9 @@ func (i *instance) end() {
 
 // run makes one call of the function with that number. Intact is false when the guest was interrupted, trapped or exited.
 func (i *instance) run(ctx context.Context, call *abi.Call, function int, began time.Duration, report func(abi.Progress)) (out []byte, intact bool, err error) {
-	f := i.funcs[function]
+	f := i.function(function, call.Function)
 	if f == nil {
-		if f = i.main().ExportedFunction(call.Function); f == nil {
-			return nil, false, abi.Errorf(abi.CodeInternal, "function %s is gone", call.Function)
-		}
-		i.funcs[function] = f
+		return nil, false, abi.Errorf(abi.CodeInternal, "function %s is gone", call.Function)
 	}
 	i.begin(ctx, call, report)
 	i.watch.Begin() // settle ends it
@@ -273,6 +267,7 @@ func (i *instance) run(ctx context.Context, call *abi.Call, function int, began 
 		out, err = i.outcome()
 		intact = cause == nil
 	} else {
+		i.funcs[function] = nil
 		out, err = i.unwound(err, cause)
 	}
 	if err != nil {
@@ -282,37 +277,25 @@ func (i *instance) run(ctx context.Context, call *abi.Call, function int, began 
 	return out, intact, err
 }
 
-// unwound is what a function that did not return has left: output when it exited, or the error.
-func (i *instance) unwound(err, cause error) ([]byte, error) {
-	if exit, ok := errors.AsType[*sys.ExitError](err); ok && cause == nil { // through proc_exit
-		i.result[0] = uint64(exit.ExitCode())
-		return i.outcome()
-	}
-	return nil, i.failure(err, cause, i.v.limits.RunTime)
-}
+// maxHandles is how many functions an instance keeps at hand. Each holds a native stack, which stays as large as a call has made it;
+// that of a call that trapped is given up at once.
+const maxHandles = 8
 
-// explain gives the reason why a guest failed where that is not what the guest itself says.
-func (i *instance) explain(ctx context.Context, err, cause error) error {
-	if i.meter.starved && abi.CodeOf(err) == abi.CodeFailed { // it did not take it well
-		said := abi.AsError(err).Message
-		err = i.meter.refusal()
-		abi.AsError(err).Message += "; it said: " + said
+// function is the function with that number.
+func (i *instance) function(number int, name string) api.Function {
+	f := i.funcs[number]
+	if f != nil {
+		return f
 	}
-	if abi.CodeOf(err) == abi.CodeFailed && (cause != nil || ctx.Err() != nil) { // it saw that it is to stop, and did
-		err = stopped(ctx, abi.AsError(err), cause, i.v.limits.RunTime)
+	if i.handles == maxHandles {
+		clear(i.funcs)
+		i.handles = 0
 	}
-	return err
-}
-
-// stopped is the error of a guest that was to stop and reported an error itself: the reason to stop goes first.
-func stopped(ctx context.Context, reported *abi.Error, cause error, limit time.Duration) *abi.Error {
-	if cause == nil {
-		cause = context.Cause(ctx)
+	if f = i.main().ExportedFunction(name); f != nil {
+		i.funcs[number] = f
+		i.handles++
 	}
-	e := interruption(cause, limit)
-	e.Message += "; it said: " + reported.Message
-	e.Exit = reported.Exit
-	return e
+	return f
 }
 
 // enter gives the guest its input and runs the function. The error is wazero's.
@@ -324,21 +307,6 @@ func (i *instance) enter(f api.Function, input []byte) error {
 		return err
 	}
 	return f.CallWithStack(&i.ctx, i.result[:])
-}
-
-// outcome is what a function that returned has left: output, or the error that it reported.
-func (i *instance) outcome() ([]byte, error) {
-	limit := i.v.limits.Output
-	view, n, msg, failed := i.kernel.Outcome(uint64(limit))
-	switch code := uint32(i.result[0]); {
-	case code != 0 || failed:
-		return nil, i.reported(code, msg)
-	case i.v.form == FormWASI:
-		return i.stdio.take(), nil
-	case n > uint64(limit):
-		return nil, outputTooLarge(limit)
-	}
-	return bytes.Clone(view), nil
 }
 
 // settle makes the instance ready for the next call; false if it must not serve another. Intact tells that the guest returned.
@@ -359,94 +327,6 @@ func (i *instance) settle(intact bool) bool {
 
 // maxIdleKernel is how much kernel memory an idle instance holds, in bytes.
 const maxIdleKernel = 8 << 20
-
-func outputTooLarge(limit int64) *abi.Error {
-	return abi.Errorf(abi.CodeOutputLimit, "its output is larger than the limit of %d bytes; raise taskhost.max_output_bytes in the manifest", limit)
-}
-
-// reported is the error of a guest that says itself that it failed.
-func (i *instance) reported(code uint32, msg []byte) *abi.Error {
-	e := &abi.Error{Code: abi.CodeFailed, Exit: code}
-	if i.badInput {
-		e.Code = abi.CodeInvalid
-	}
-	switch {
-	case len(msg) > 0:
-		e.Message = clip(string(msg), maxMessage)
-	case i.v.form == FormWASI:
-		e.Message = fmt.Sprintf("it exited with code %d", code)
-		if last := i.stdio.lastLine(); last != "" {
-			e.Message += ": " + last
-		}
-	default:
-		e.Message = fmt.Sprintf("it returned %d and set no error message", code)
-	}
-	return e
-}
-
-// failure is the error of guests' code that did not return: interrupted, trapped, ended by a function of the host, or exited.
-func (i *instance) failure(err, cause error, limit time.Duration) *abi.Error {
-	var e *abi.Error
-	var exit *sys.ExitError
-	msg := err.Error()
-	switch {
-	case cause != nil:
-		e = interruption(cause, limit)
-	case i.meter.starved:
-		e = i.meter.refusal()
-	case errors.As(err, &e): // a function of the host ended it
-		c := *e
-		e = &c
-	case errors.As(err, &exit): // while it starts
-		e = abi.Errorf(abi.CodeFailed, "it exited with code %d", exit.ExitCode())
-		e.Exit = exit.ExitCode()
-	case i.tripped() == instrument.ReasonFuel:
-		e = abi.Errorf(abi.CodeFuelLimit, "it used up its budget of %d ticks; raise taskhost.max_fuel in the manifest", i.v.limits.Fuel)
-	case i.memory.Refused():
-		e = abi.Errorf(abi.CodeMemoryLimit, "it needs more memory than its limit of %d bytes and gave up; raise memory.max_pages in the manifest",
-			i.v.limits.Memory)
-	case i.tripped() == instrument.ReasonStack, strings.Contains(msg, "stack overflow"):
-		e = abi.Errorf(abi.CodeStackLimit, "it recurses too deeply: its calls need more than %d bytes of stack; raise taskhost.max_stack_bytes in the manifest", i.v.limits.Stack)
-	default:
-		e = abi.Errorf(abi.CodeTrap, "it trapped: %s", trapName(msg))
-	}
-	if at := strings.Index(msg, "wasm stack trace:"); at >= 0 {
-		e.Detail = clip(msg[at:], maxDetail)
-	}
-	if e.Err == nil {
-		e.Err = err
-	}
-	return e
-}
-
-// Bounds on the text of errors, in bytes.
-const (
-	maxMessage = 4 << 10
-	maxDetail  = 16 << 10
-)
-
-// trapName is the first line of wazero's error, without its prefix.
-func trapName(msg string) string {
-	line, _, _ := strings.Cut(msg, "\n")
-	line = strings.TrimSuffix(line, " (recovered by wazero)")
-	if at := strings.Index(line, "wasm error: "); at >= 0 {
-		line = line[at+len("wasm error: "):]
-	}
-	return clip(line, 500)
-}
-
-// clip is s as valid UTF-8, or its beginning and an ellipsis; it has at most n bytes, n being at least 3.
-func clip(s string, n int) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= n {
-		return s
-	}
-	n -= len("…")
-	for n > 0 && s[n]&0xc0 == 0x80 {
-		n--
-	}
-	return s[:n] + "…"
-}
 
 // peak is the memory that the call has used, in bytes: the guest's memories as it saw them, and of the kernel's what was used.
 func (i *instance) peak() (n uint64) {
