@@ -11,6 +11,8 @@ import (
 type restorable struct {
 	m    *wasm.Module
 	said []string
+
+	usesDatas bool // by their numbers
 }
 
 func (s *restorable) say(format string, args ...any) {
@@ -50,14 +52,18 @@ func (s *restorable) join(o *restorable) {
 	for _, r := range o.said {
 		s.say("%s", r)
 	}
+	s.usesDatas = s.usesDatas || o.usesDatas
 }
 
 // function looks at the body of one function.
 func (s *restorable) function(f *function) {
 	for k := range f.nodes {
 		op := f.nodes[k].op
-		if op != wasm.OpTableSet && op < wasm.OpDataDrop {
+		if op != wasm.OpTableSet && op < wasm.OpMemoryInit {
 			continue
+		}
+		if op == wasm.OpMemoryInit || op == wasm.OpDataDrop {
+			s.usesDatas = true
 		}
 		if name, ok := mutating[op]; ok {
 			s.say("changes tables or segments at run time (%s)", name)

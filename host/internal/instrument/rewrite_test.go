@@ -312,3 +312,78 @@ func TestRewriteOnAnyNumberOfCores(t *testing.T) {
 		}
 	}
 }
+
+// TestDatasAreJoined checks that data segments that lie close together become one, that the memory is the same, and that what
+// cannot be joined stays as it is.
+func TestDatasAreJoined(t *testing.T) {
+	active := func(at int64, init string) wasm.Data {
+		return wasm.Data{Offset: append(wasm.AppendS64([]byte{byte(wasm.OpI32Const)}, at), byte(wasm.OpEnd)), Init: []byte(init)}
+	}
+	global := wasm.Data{Offset: []byte{byte(wasm.OpGlobalGet), 0, byte(wasm.OpEnd)}, Init: []byte("x")}
+	for _, c := range []struct {
+		name  string
+		datas []wasm.Data
+		want  int
+		body  []byte
+		edit  func(m *wasm.Module)
+	}{
+		{"one after the other", []wasm.Data{active(8, "abc"), active(11, "def"), active(20, "g")}, 1, nil, nil},
+		{"out of order", []wasm.Data{active(300, "last"), active(8, "first"), active(13, "")}, 2, nil, nil},
+		{"at the gap's limit", []wasm.Data{active(0, "a"), active(257, "b"), active(515, "c")}, 2, nil, nil},
+		{"overlapping", []wasm.Data{active(8, "abc"), active(9, "XY")}, 2, nil, nil},
+		{"to the memory's end", []wasm.Data{active(65530, "ab"), active(65535, "c")}, 1, nil, nil},
+		{"far apart", []wasm.Data{active(0, "a"), active(5000, "b")}, 2, nil, nil},
+		{"by a global", []wasm.Data{active(0, "a"), global}, 2, nil, func(m *wasm.Module) {
+			m.Globals = []wasm.Global{{GlobalType: wasm.GlobalType{Type: wasm.I32}, Init: []byte{byte(wasm.OpI32Const), 7, byte(wasm.OpEnd)}}}
+			m.Imports = nil
+		}},
+		{"used by number", []wasm.Data{active(0, "a"), active(1, "b")}, 2, []byte{0xfc, 9, 1}, func(m *wasm.Module) {
+			two := uint32(2)
+			m.DataCount = &two
+		}},
+		{"counted", []wasm.Data{active(0, "a"), active(1, "b")}, 1, nil, func(m *wasm.Module) {
+			two := uint32(2)
+			m.DataCount = &two
+		}},
+		{"passive", []wasm.Data{active(0, "a"), {Flags: 1, Init: []byte("b")}}, 2, nil, nil},
+		{"none", nil, 0, nil, func(m *wasm.Module) { m.DataCount = new(uint32) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bin := build(c.body, func(m *wasm.Module) {
+				m.Memories = []wasm.Limits{{Min: 1}}
+				m.Datas = c.datas
+				m.Exports = append(m.Exports, wasm.Export{Name: "memory", Kind: wasm.KindMemory})
+				if c.edit != nil {
+					c.edit(m)
+				}
+			})
+			res, err := instrument.Rewrite(bin, instrument.Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := wasm.Decode(res.Wasm)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(m.Datas) != c.want {
+				t.Errorf("%d segments, want %d", len(m.Datas), c.want)
+			}
+			var memories [2][]byte
+			r := wazero.NewRuntime(t.Context())
+			defer r.Close(context.Background())
+			for i, bin := range [][]byte{bin, res.Wasm} {
+				mod, err := r.InstantiateWithConfig(t.Context(), bin, wazero.NewModuleConfig().WithName(""))
+				if err != nil {
+					if strings.Contains(c.name, "global") { // of the module's own, which the engine refuses in both
+						continue
+					}
+					t.Fatal(err)
+				}
+				memories[i], _ = mod.Memory().Read(0, 1<<16)
+			}
+			if !bytes.Equal(memories[0], memories[1]) {
+				t.Error("the memories differ")
+			}
+		})
+	}
+}

@@ -103,6 +103,7 @@ func (w *rewriter) rewrite() (*Result, error) {
 		w.export(ExportStart, wasm.KindFunc, w.helper(helpStart))
 	}
 	w.addHelpers()
+	w.joinDatas()
 	res := &Result{Module: w.in, HasStart: w.in.Start != nil, VirtualMemory: w.virtual, slice: w.cfg.Slice, stack: w.cfg.StackBytes}
 	w.exportGlobals(res)
 	w.customs()

@@ -159,7 +159,9 @@ func (d *decoder) section(r *reader, id byte) {
 	case idCode:
 		d.codes(r)
 	case idData:
-		for n := r.countTo(maxSegments); n > 0 && r.err == nil; n-- {
+		n := r.countTo(maxSegments)
+		m.Datas = make([]Data, 0, n)
+		for ; n > 0 && r.err == nil; n-- {
 			d.data(r)
 		}
 	}

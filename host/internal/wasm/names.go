@@ -10,6 +10,7 @@ type FuncName struct {
 const (
 	subModule = 0
 	subFuncs  = 1
+	subDatas  = 9
 )
 
 // FuncNames returns the function names of the name section in the order of the binary. A name section that is absent
@@ -73,6 +74,26 @@ func (m *Module) AddFuncNames(add []FuncName) {
 			return true
 		})
 		if ok && found {
+			c.Data = out
+		}
+		return
+	}
+}
+
+// DropDataNames takes the names of data segments out of the name section. One that cannot be read stays as it is.
+func (m *Module) DropDataNames() {
+	for i := range m.Customs {
+		c := &m.Customs[i]
+		if c.Name != "name" {
+			continue
+		}
+		out := make([]byte, 0, len(c.Data))
+		if eachSubsection(c.Data, func(id byte, body []byte) bool {
+			if id != subDatas {
+				out = append(AppendU32(append(out, id), uint32(len(body))), body...)
+			}
+			return true
+		}) {
 			c.Data = out
 		}
 		return

@@ -234,6 +234,19 @@ func (d *Data) Mode() SegmentMode {
 	return Active
 }
 
+// At is where in the memory the first byte of an active segment goes, if its offset is a plain constant.
+func (d *Data) At() (offset uint32, ok bool) {
+	if d.Mode() != Active || len(d.Offset) < 3 || Op(d.Offset[0]) != OpI32Const {
+		return 0, false
+	}
+	r := reader{b: d.Offset, i: 1, end: len(d.Offset)}
+	v := r.signed(32)
+	if r.err != nil || r.i != r.end-1 || Op(d.Offset[r.i]) != OpEnd {
+		return 0, false
+	}
+	return uint32(v), true
+}
+
 // LocalGroup declares Count locals of one type.
 type LocalGroup struct {
 	Count uint32
