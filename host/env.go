@@ -189,7 +189,11 @@ func httpRequest(i *instance, stack []uint64) {
 		Method  string            `json:"method"`
 		Headers map[string]string `json:"headers"`
 	}
-	if err := json.Unmarshal(i.block("http_request", stack[0]), &meta); err != nil {
+	request := i.block("http_request", stack[0])
+	if len(request) > maxRequestJSON {
+		panic(abi.Errorf(abi.CodeInvalid, "http_request: the request has %d bytes besides its body, at most %d are allowed", len(request), maxRequestJSON))
+	}
+	if err := json.Unmarshal(request, &meta); err != nil {
 		panic(abi.Errorf(abi.CodeInvalid, "http_request: the request is not valid JSON: %v", err))
 	}
 	body := append([]byte(nil), i.block("http_request", stack[1])...)
@@ -207,6 +211,9 @@ func httpRequest(i *instance, stack []uint64) {
 	i.http = httpState{resp.Status, resp.Headers}
 	stack[0] = i.put(resp.Body)
 }
+
+// maxRequestJSON bounds a request without its body before it is decoded, in bytes.
+const maxRequestJSON = 1 << 20
 
 func httpStatusCode(i *instance, stack []uint64) { stack[0] = uint64(uint32(i.http.status)) }
 

@@ -250,15 +250,11 @@ func (h *Host) unknown(name string) error {
 	if len(h.cfg.Only) > 0 {
 		names = folderNames(h.cfg.Dir)
 	}
-	list := strings.Join(names[:min(len(names), 20)], ", ")
-	if list == "" {
-		list = "none"
-	}
 	where := ""
 	if h.cfg.Dir != "" {
 		where = " in " + h.cfg.Dir
 	}
-	return abi.Errorf(abi.CodeNotFound, "there is no such plugin%s%s; there are: %s", where, didYouMean(name, names), list)
+	return abi.Errorf(abi.CodeNotFound, "there is no such plugin%s%s; there are: %s", where, didYouMean(name, names), listed(names))
 }
 
 func (h *Host) emit(e Event) {

@@ -204,7 +204,7 @@ func (s *shape) applyManifest(m *abi.Manifest) error {
 		for _, name := range sortedKeys(t.Functions) {
 			if !slices.Contains(s.functions, name) {
 				return abi.Errorf(abi.CodeRefused, "the manifest's taskhost.functions describes %q, which the module does not have; it has %s",
-					name, strings.Join(s.functions, ", "))
+					name, listed(s.functions))
 			}
 		}
 		s.functions = sortedKeys(t.Functions)
@@ -281,6 +281,22 @@ func printable(r rune) rune {
 		return -1
 	}
 	return r
+}
+
+// listed is what a message shows of names: the first twenty, and not too much of each.
+func listed(names []string) string {
+	const most = 20
+	if len(names) == 0 {
+		return "none"
+	}
+	show := make([]string, 0, most+1)
+	for _, n := range names[:min(len(names), most)] {
+		show = append(show, clip(n, abi.MaxName))
+	}
+	if more := len(names) - most; more > 0 {
+		show = append(show, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(show, ", ")
 }
 
 // didYouMean is " (did you mean X?)" if something in known is near to name.

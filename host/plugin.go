@@ -110,6 +110,11 @@ func (h *Host) makeVersion(ctx context.Context, name string, r *resolved, metric
 		return nil, interruption(context.Cause(ctx), 0)
 	}
 	v, err := h.newVersion(ctx, name, r, metrics)
+	if err != nil { // a module's names may be as long as it is
+		e := *abi.AsError(err)
+		e.Message = clip(e.Message, maxMessage)
+		err = &e
+	}
 	if err == nil || ctx.Err() == nil || abi.CodeOf(err) != abi.CodeRefused ||
 		!errors.Is(err, ctx.Err()) && !errors.Is(err, context.Cause(ctx)) {
 		return v, err

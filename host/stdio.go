@@ -69,6 +69,7 @@ func (s stdin) Read(p []byte) (int, error) {
 
 func (s stdout) Write(p []byte) (int, error) {
 	i := s.i
+	i.leaveIfHalted()
 	if i.v.form != FormWASI {
 		i.stdio.log.write(i, p)
 		return len(p), nil
@@ -81,6 +82,7 @@ func (s stdout) Write(p []byte) (int, error) {
 }
 
 func (s stderr) Write(p []byte) (int, error) {
+	s.i.leaveIfHalted()
 	s.i.stdio.err.write(s.i, p)
 	return len(p), nil
 }
@@ -97,6 +99,7 @@ type lineWriter struct {
 // write is for the guest's calls: it panics with an abi.Error when the call has logged too much.
 func (w *lineWriter) write(i *instance, p []byte) {
 	for len(p) > 0 {
+		i.leaveIfHalted()
 		n := bytes.IndexByte(p, '\n')
 		if n < 0 {
 			n = len(p)

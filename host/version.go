@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -143,7 +142,7 @@ func (v *version) moduleConfig(i *instance) wazero.ModuleConfig {
 	args := []string{v.name}
 	c := wazero.NewModuleConfig().WithName("").WithStartFunctions().
 		WithStdin(stdin{i}).WithStdout(stdout{i}).WithStderr(stderr{i}).
-		WithRandSource(rand.Reader).WithSysWalltime().WithSysNanotime().WithNanosleep(i.sleep)
+		WithRandSource(random{i}).WithSysWalltime().WithSysNanotime().WithNanosleep(i.sleep)
 	if t := v.source.manifest.Taskhost; t != nil {
 		args = append(args, t.Args...)
 		for _, k := range sortedKeys(t.Env) {
@@ -154,14 +153,15 @@ func (v *version) moduleConfig(i *instance) wazero.ModuleConfig {
 	if len(v.mounts) > 0 {
 		fs := wazero.NewFSConfig()
 		for _, m := range v.mounts {
-			fs = fs.(sysfs.FSConfig).WithSysFSMount(m.fs, m.guest)
+			fs = fs.(sysfs.FSConfig).WithSysFSMount(guardedFS{m.fs, i}, m.guest)
 		}
 		c = c.WithFSConfig(fs)
 	}
 	return c
 }
 
-// sleep is the guest's way to wait; an interruption ends it.
+// sleep is the guest's way to wait. An interruption ends it, and the call with it, unless the guest has time to tidy up: it would go on
+// as if it had slept.
 func (i *instance) sleep(ns int64) {
 	ctx, release := i.stop.waiting()
 	defer release()
@@ -170,6 +170,9 @@ func (i *instance) sleep(ns int64) {
 	select {
 	case <-t.C:
 	case <-ctx.Done():
+		if i.v.grace == 0 {
+			panic(interruption(context.Cause(ctx), i.stop.limit))
+		}
 	}
 }
 
@@ -183,9 +186,9 @@ func (v *version) resolveFunction(name string) (string, int, error) {
 	}
 	if name == "" {
 		return "", 0, abi.Errorf(abi.CodeInvalid, "it has several functions and none is named process: write %s:FUNCTION with one of %s",
-			v.name, strings.Join(v.functions, ", "))
+			v.name, listed(v.functions))
 	}
-	return name, 0, abi.Errorf(abi.CodeNotFound, "it has no function %s%s; it has %s", name, didYouMean(name, v.functions), strings.Join(v.functions, ", "))
+	return name, 0, abi.Errorf(abi.CodeNotFound, "it has no function %s%s; it has %s", name, didYouMean(name, v.functions), listed(v.functions))
 }
 
 // acquire makes the caller a user of the version, which somebody else uses already.

@@ -2,9 +2,13 @@ package host
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"io/fs"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	experimentalsys "github.com/tetratelabs/wazero/experimental/sys"
 	wasi "github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/tetratelabs/wazero/sys"
 
@@ -19,6 +23,67 @@ const (
 	wasiSuccess = 0
 	wasiBadF    = 8
 )
+
+// leaveIfHalted ends the guest's call when it is to stop. One call of fd_write can have millions of pieces, each as large as the guest's
+// memory, and no end that anybody would see: what the host does for each piece asks here first.
+func (i *instance) leaveIfHalted() {
+	for _, m := range i.modules {
+		if m.control.Interrupted() {
+			panic(errHalted)
+		}
+	}
+}
+
+// errHalted ends a call whose error is the reason why it was interrupted.
+var errHalted = errors.New("the call was interrupted")
+
+// random is the guest's source of random bytes.
+type random struct{ i *instance }
+
+func (r random) Read(p []byte) (int, error) {
+	r.i.leaveIfHalted()
+	return rand.Read(p[:min(len(p), 64<<10)])
+}
+
+// guardedFS is a granted folder whose files end the guest's call when it is to stop.
+type guardedFS struct {
+	experimentalsys.FS
+	i *instance
+}
+
+// OpenFile implements the method of the same name of experimentalsys.FS.
+func (f guardedFS) OpenFile(path string, flag experimentalsys.Oflag, perm fs.FileMode) (experimentalsys.File, experimentalsys.Errno) {
+	file, errno := f.FS.OpenFile(path, flag, perm)
+	if errno != 0 {
+		return file, errno
+	}
+	return guardedFile{file, f.i}, 0
+}
+
+type guardedFile struct {
+	experimentalsys.File
+	i *instance
+}
+
+func (f guardedFile) Read(p []byte) (int, experimentalsys.Errno) {
+	f.i.leaveIfHalted()
+	return f.File.Read(p)
+}
+
+func (f guardedFile) Pread(p []byte, off int64) (int, experimentalsys.Errno) {
+	f.i.leaveIfHalted()
+	return f.File.Pread(p, off)
+}
+
+func (f guardedFile) Write(p []byte) (int, experimentalsys.Errno) {
+	f.i.leaveIfHalted()
+	return f.File.Write(p)
+}
+
+func (f guardedFile) Pwrite(p []byte, off int64) (int, experimentalsys.Errno) {
+	f.i.leaveIfHalted()
+	return f.File.Pwrite(p, off)
+}
 
 // instantiateBareWASI is wazero's WASI, but for the functions that change what an instance cannot be put back from: they would close or
 // renumber its files, or close the whole module when the guest exits. Without folders there are no files but the three standard ones.

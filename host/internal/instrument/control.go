@@ -143,7 +143,8 @@ func (c *Control) End(returned bool) (used int64) {
 	return c.budget - c.left
 }
 
-// Interrupt ends the call under way, if any, within a slice of ticks. It stays in force until Begin.
+// Interrupt ends the call under way, if any, within a slice of ticks, or at the next check when the guest is in a function of the host. It
+// stays in force until Begin.
 func (c *Control) Interrupt() {
 	if c.flag == nil {
 		return
@@ -151,8 +152,12 @@ func (c *Control) Interrupt() {
 	c.mu.Lock()
 	c.raised.Store(true)
 	c.flag.Set(1)
+	c.ticks.Set(math.MaxUint64) // below zero; the guest's own count goes over it unless it waits for the host
 	c.mu.Unlock()
 }
+
+// Interrupted tells whether Interrupt is in force.
+func (c *Control) Interrupted() bool { return c.raised.Load() }
 
 // Used is the number of ticks taken since Begin. It can exceed the budget by what fits between two checks. While a call
 // is under way it may be read from another goroutine, one that Begin happened before, and lags by up to a slice.

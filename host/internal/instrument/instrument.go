@@ -66,7 +66,7 @@ type Config struct {
 	StackBytes int64
 
 	// TableElements bounds the tables of an instance, which live in the host's own memory: the module's tables
-	// together may begin with so many elements, and a single one may grow to so many. Default 2**20.
+	// together may have so many elements. Default 2**20.
 	TableElements int64
 
 	// Work bounds what one function costs the engine's compiler, in units of some 8 ns, and with WorkPerByte for each byte of code what all

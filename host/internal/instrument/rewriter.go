@@ -145,20 +145,22 @@ func (w *rewriter) addGlobals() {
 	}
 }
 
-// limitTables lowers the maxima of the module's tables. A table that cannot grow further is something every guest has
-// to expect.
+// limitTables lowers the maxima of the module's tables, each by as much, so that together they stay within the bound. A table that
+// cannot grow further is something every guest has to expect.
 func (w *rewriter) limitTables() error {
 	limit, sum := w.cfg.TableElements, int64(0)
 	for i := range w.out.Tables {
-		l := &w.out.Tables[i].Limits
-		if sum += int64(l.Min); sum > limit {
+		if sum += int64(w.out.Tables[i].Limits.Min); sum > limit {
 			return fmt.Errorf("instrument: the tables have %d elements or more, %d are allowed", sum, limit)
 		}
+	}
+	for i := range w.out.Tables {
+		l := &w.out.Tables[i].Limits
 		if l.HasMax && l.Max < l.Min {
 			continue // for the engine to refuse
 		}
-		if !l.HasMax || int64(l.Max) > limit {
-			l.HasMax, l.Max = true, uint32(limit)
+		if most := int64(l.Min) + (limit-sum)/int64(len(w.out.Tables)); !l.HasMax || int64(l.Max) > most {
+			l.HasMax, l.Max = true, uint32(most)
 		}
 	}
 	return nil
