@@ -1,9 +1,14 @@
 package host_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,63 +16,174 @@ import (
 	"github.com/taskhost/taskhost/host"
 )
 
-// TestPristineIsFresh calls plugins with random inputs, once in a sandbox that is put back after each call, once in one that is made for
-// each, and compares what they give. It takes the plugins that do not tell the time.
+// pristineCase is a plugin that is called in a sandbox that is put back after each call, and in one that is made for each.
+type pristineCase struct {
+	manifest abi.Manifest
+	inputs   []string // beside random ones
+	fuel     int64    // ticks for a call; default: 200,000, and none for programs of megabytes
+	instead  string   // part of the reason why it has an instance for each call in any case
+	except   []string // functions that are not called, with the reason after a colon
+	calls    int      // default: 250, and 40 for programs of megabytes
+}
+
+// pristineCases are the plugins of build/plugins, build/testdata and build/testdata/guests that need more than random inputs.
+func pristineCases(server string) map[string]pristineCase {
+	request := fmt.Sprintf(`{"url":"%s/x"}`, server)
+	local := abi.Manifest{AllowedHosts: []string{"127.0.0.1"}, Config: map[string]string{"key": "value"}}
+	json := []string{`{}`, `{"a":[1,2,{"b":null}],"c":"d"}`, `[1,2`}
+	small := []string{"0", "1", "7", "300"}
+	return map[string]pristineCase{
+		"agent": {except: []string{"count: it tells how long it took"}, manifest: local,
+			inputs: []string{request, `{"text":"One is a word. Two is two. Three are more words.","sentences":1}`, `{"verbose":"yes"}`}},
+		"markdown": {inputs: []string{"# One *two*\n\n- a\n- b\n\n|a|b|\n|-|-|\n|1|2|\n", "[x](javascript:y) <script>z</script> **b**"}},
+		"text":     {inputs: []string{"Some words,\r\nin  lines.\n", "grüße, 世界"}},
+
+		"files-c":   {inputs: []string{"args\nenv\n", "time\nrandom\n", "read /x\nlist /\nwrite /y z\n"}},
+		"filter-go": {inputs: json},
+		"sdk-go":    {manifest: local, inputs: []string{"key", "set a b\nget a\n", "get a\n", "add n 1\nobserve n 2 l v\n", request}},
+
+		"alloc-flood":    {inputs: small, calls: 50},
+		"env":            {manifest: local, inputs: []string{"key", "key other", request}},
+		"exit":           {inputs: small},
+		"fail":           {inputs: small},
+		"grow":           {inputs: small},
+		"kernel-hostile": {inputs: []string{string(numbers(1024, 8)), string(numbers(1<<32, 1<<40)), string(record(sAlloc, 100, 0))}},
+		"kernels":        {calls: 30, fuel: 1_000_000_000},
+		"logs":           {inputs: []string{"3 10", "100 1000"}},
+		"metrics":        {inputs: []string{"add a 1\nset b 2 {\"l\":\"v\"}\n", "7"}},
+		"output":         {inputs: small},
+		"progress":       {inputs: small},
+		"recursion":      {calls: 30, fuel: 20_000_000}, // so much uses up the stack
+		"secrets":        {inputs: []string{"password"}},
+		"secrets-table":  {inputs: []string{"password"}, instead: "table.set"},
+		"user-hostile":   {inputs: []string{string(numbers(1024)), string(numbers(1 << 32))}},
+	}
+}
+
+// TestPristineIsFresh calls all plugins of the repository and of Extism's Go SDK with random inputs, once in a sandbox that is put back
+// after each call, once in one that is made for each, and compares what they give and what it costs.
 func TestPristineIsFresh(t *testing.T) {
-	h := newHost(t, host.Config{})
+	on := newSides(t, host.Config{})
+	server := httptest.NewServer(http.HandlerFunc(answer))
+	t.Cleanup(server.Close) // when all plugins are through
+	cases := pristineCases(server.URL)
+	for _, dir := range []string{"../build/plugins", testdata(t), filepath.Join(testdata(t), "guests")} {
+		files, err := filepath.Glob(filepath.Join(dir, "*.wasm"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s has no plugins (%v): run make plugins", dir, err)
+		}
+		for _, file := range files {
+			name := strings.TrimSuffix(filepath.Base(file), ".wasm")
+			c := cases[name]
+			delete(cases, name)
+			c.manifest.Wasm = []abi.ManifestWasm{{Name: "main", Path: file}}
+			t.Run(name, func(t *testing.T) { c.run(t, on, name) })
+		}
+	}
+	for name := range cases {
+		t.Errorf("there is no plugin %s", name)
+	}
 	sdk := goSDK(t)
-	for _, p := range []struct {
-		file      string
-		functions []string
-		calls     int
-	}{
-		{filepath.Join(sdk, "count_vowels.wasm"), []string{"count_vowels"}, 300},
-		{filepath.Join(sdk, "hello_haskell.wasm"), []string{"testing"}, 60},
-		{filepath.Join(sdk, "replace.wasm"), []string{"run_test"}, 100},
-		{filepath.Join(sdk, "println.wasm"), []string{"run_test"}, 100},
-		{filepath.Join(sdk, "var.wasm"), []string{"run_test"}, 50},
-		{filepath.Join(sdk, "count_vowels_std.wasm"), []string{"_start"}, 30},
-		{filepath.Join(testdata(t), "upper-c.wasm"), []string{"process"}, 300},
-		{filepath.Join(testdata(t), "upper-rust.wasm"), []string{"process"}, 300},
-		{filepath.Join(testdata(t), "upper-as.wasm"), []string{"process"}, 300},
-		{filepath.Join(testdata(t), "upper-wat.wasm"), []string{"process"}, 300},
-		{filepath.Join(testdata(t), "upper-go.wasm"), []string{"process"}, 40},
-		{filepath.Join(testdata(t), "filter-c.wasm"), []string{"_start"}, 200},
-		{filepath.Join(testdata(t), "guests", "secrets.wasm"), []string{"write", "read", "dirty", "sweep", "shown"}, 300},
-		{filepath.Join(testdata(t), "guests", "grow.wasm"), []string{"size", "grow", "touch"}, 200},
-	} {
-		name := strings.TrimSuffix(filepath.Base(p.file), ".wasm")
-		t.Run(name, func(t *testing.T) {
-			wasm := read(t, p.file)
-			for _, isolation := range []abi.Isolation{abi.IsolationPristine, abi.IsolationFresh} {
-				m := &abi.Manifest{Taskhost: &abi.ManifestTaskhost{Isolation: isolation}}
-				if _, err := h.Swap(t.Context(), name+"-"+string(isolation), host.Source{Wasm: wasm, Manifest: m}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			info, err := h.Inspect(name + "-pristine")
-			if err != nil || !strings.Contains(info.Sandbox, "put back") {
-				t.Fatalf("it is not put back: %s, %v", info.Sandbox, err)
-			}
-			random := rand.New(rand.NewPCG(1, 2))
-			for n := range p.calls {
-				call := abi.Call{Function: p.functions[random.IntN(len(p.functions))], Input: randomInput(random)}
-				var got [2]string
-				for k, isolation := range []string{"-pristine", "-fresh"} {
-					call.Plugin = name + isolation
-					res, err := h.Run(t.Context(), call, nil)
-					e := abi.AsError(err)
-					if e != nil {
-						got[k] = fmt.Sprintf("%s: %s", e.Code, e.Message)
-					} else {
-						got[k] = string(res.Output)
-					}
-				}
-				if got[0] != got[1] {
-					t.Fatalf("call %d of %s with %d bytes: pristine gives %.200q, fresh %.200q", n, call.Function, len(call.Input), got[0], got[1])
-				}
-			}
-		})
+	for n, o := range oracleCases(server.URL) {
+		if o.skip != "" { // TestOracle checks that this is all
+			continue
+		}
+		c := o.pristine(t, sdk)
+		t.Run("sdk/"+o.file, func(t *testing.T) { c.run(t, on, fmt.Sprintf("%s-%d", o.file, n)) })
+	}
+}
+
+// pristine is the case for a plugin of Extism's Go SDK.
+func (o *oracleCase) pristine(t *testing.T, sdk string) pristineCase {
+	c := pristineCase{manifest: o.manifest}
+	if len(o.manifest.AllowedPaths) > 0 {
+		c.instead = "it has folders"
+	}
+	for _, file := range append(slices.Clone(o.libs), o.file) {
+		c.manifest.Wasm = append(c.manifest.Wasm, abi.ManifestWasm{Name: file, Path: filepath.Join(sdk, file+".wasm")})
+	}
+	for _, call := range o.calls {
+		c.inputs = append(c.inputs, call.input)
+	}
+	return c
+}
+
+func (c *pristineCase) run(t *testing.T, on sides, name string) {
+	t.Parallel()
+	size := int64(0)
+	for _, m := range c.manifest.Wasm {
+		st, err := os.Stat(m.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size += st.Size()
+	}
+	calls, fuel := cmp.Or(c.calls, 250), cmp.Or(c.fuel, 200_000)
+	if size > 1<<20 {
+		calls, fuel = cmp.Or(c.calls, 40), c.fuel
+	}
+	if err := on.swap(t, name, fuel, &c.manifest); err != nil {
+		t.Fatal(err)
+	}
+	i := info(t, on.pristine, name)
+	if how := cmp.Or(c.instead, "put back after"); !strings.Contains(i.Sandbox, how) {
+		t.Errorf("%s, want: %s", i.Sandbox, how)
+	}
+	functions := functionNames(i)
+	for _, f := range c.except {
+		name, _, _ := strings.Cut(f, ":")
+		functions = slices.DeleteFunc(functions, func(f string) bool { return f == name })
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range calls {
+		call := abi.Call{Plugin: name, Function: functions[random.IntN(len(functions))], Input: randomInput(random)}
+		if len(c.inputs) > 0 && random.IntN(2) == 0 {
+			call.Input = []byte(c.inputs[random.IntN(len(c.inputs))])
+		}
+		on.compare(t, call, !strings.Contains(i.Toolchain, "Go")) // whose maps and scheduler draw on randomness
+	}
+}
+
+// sides are two hosts with the same plugins under the same names, for a plugin sees its name. The ones are put back after each call, of
+// the others an instance is made for each.
+type sides struct{ pristine, fresh *host.Host }
+
+func newSides(t testing.TB, cfg host.Config) sides {
+	t.Helper()
+	return sides{newHost(t, cfg), newHost(t, cfg)}
+}
+
+// swap gives the plugin to both. Folders are each side's own.
+func (s sides) swap(t testing.TB, name string, fuel int64, manifest *abi.Manifest) error {
+	t.Helper()
+	for isolation, h := range map[abi.Isolation]*host.Host{abi.IsolationPristine: s.pristine, abi.IsolationFresh: s.fresh} {
+		m := *manifest
+		m.AllowedPaths = ownFolder(t, m.AllowedPaths)
+		m.Taskhost = &abi.ManifestTaskhost{Isolation: isolation, MaxFuel: fuel}
+		if _, err := h.Swap(t.Context(), name, host.Source{Manifest: &m}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compare makes a call on both and compares what it gives and, with ticks, what it costs.
+func (s sides) compare(t testing.TB, call abi.Call, ticks bool) {
+	t.Helper()
+	var got [2]string
+	for k, h := range []*host.Host{s.pristine, s.fresh} {
+		res, err := h.Run(t.Context(), call, nil)
+		if e := abi.AsError(err); e != nil {
+			got[k] = fmt.Sprintf("%s, code %d: %s", e.Code, e.Exit, e.Message)
+		} else {
+			got[k] = fmt.Sprintf("%q", res.Output)
+		}
+		if ticks {
+			got[k] = fmt.Sprintf("%d ticks, %s", res.Usage.Ticks, got[k])
+		}
+	}
+	if got[0] != got[1] {
+		t.Fatalf("%s with %d bytes: pristine gives %.200s, fresh %.200s", call.Function, len(call.Input), got[0], got[1])
 	}
 }
 
