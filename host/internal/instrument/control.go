@@ -111,6 +111,13 @@ func (c *Control) Begin(budget int64) {
 	if c.stack != nil {
 		c.stack.Set(uint64(c.stackBytes))
 	}
+	if c.raised.Load() {
+		c.mu.Lock()
+		c.raised.Store(false)
+		c.flag.Set(0)
+		c.mu.Unlock()
+		c.clean = false
+	}
 	budget = min(max(budget, 0), Unlimited)
 	if c.clean && budget == Unlimited && c.left > Unlimited/2 {
 		c.budget = c.left // the slice that was begun goes on
@@ -124,12 +131,6 @@ func (c *Control) Begin(budget int64) {
 		}
 	}
 	c.clean = false
-	if c.raised.Load() {
-		c.mu.Lock()
-		c.raised.Store(false)
-		c.flag.Set(0)
-		c.mu.Unlock()
-	}
 }
 
 // End is for the goroutine that made the call, after it: it returns the ticks that were used, as Used does. Returned tells that
@@ -138,7 +139,7 @@ func (c *Control) End(returned bool) (used int64) {
 	if c.ticks == nil {
 		return 0
 	}
-	c.left = int64(c.ticks.Get()) + int64(c.fuel.Get())
+	c.left = c.remains()
 	c.clean = returned
 	return c.budget - c.left
 }
@@ -152,7 +153,10 @@ func (c *Control) Interrupt() {
 	c.mu.Lock()
 	c.raised.Store(true)
 	c.flag.Set(1)
-	c.ticks.Set(math.MaxUint64) // below zero; the guest's own count goes over it unless it waits for the host
+	// Below zero, so that the next check leaves to Go, and still good to count with. Where the guest counts in a local, that goes over it.
+	if ticks := int64(c.ticks.Get()); ticks > -urgent/2 {
+		c.ticks.Set(uint64(ticks - urgent))
+	}
 	c.mu.Unlock()
 }
 
@@ -165,7 +169,19 @@ func (c *Control) Used() int64 {
 	if c.ticks == nil {
 		return 0
 	}
-	return c.budget - int64(c.ticks.Get()) - int64(c.fuel.Get())
+	return c.budget - c.remains()
+}
+
+// urgent is what Interrupt takes from the ticks of the slice: more than a guest can use of it.
+const urgent = 1 << 50
+
+// remains is what is left of the budget.
+func (c *Control) remains() int64 {
+	ticks := int64(c.ticks.Get())
+	if ticks < -urgent/2 {
+		ticks += urgent
+	}
+	return ticks + int64(c.fuel.Get())
 }
 
 // Remaining is what is left of the budget, never below zero.
