@@ -3,6 +3,7 @@ package host
 import (
 	"container/list"
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -114,7 +115,7 @@ func (p *pool) takeOldest() *instance {
 		return nil
 	}
 	i := p.idle[0]
-	p.idle = append(p.idle[:0], p.idle[1:]...)
+	p.idle = slices.Delete(p.idle, 0, 1)
 	return i
 }
 
@@ -161,8 +162,8 @@ func (p *pool) reap(t time.Duration) {
 	for n < len(p.idle) && p.idle[n].idleAt < t {
 		n++
 	}
-	old := append([]*instance(nil), p.idle[:n]...)
-	p.idle = append(p.idle[:0], p.idle[n:]...)
+	old := slices.Clone(p.idle[:n])
+	p.idle = slices.Delete(p.idle, 0, n)
 	p.mu.Unlock()
 	for _, i := range old {
 		p.discard(i)

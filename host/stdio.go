@@ -100,11 +100,11 @@ type lineWriter struct {
 func (w *lineWriter) write(i *instance, p []byte) {
 	for len(p) > 0 {
 		i.leaveIfHalted()
-		n := bytes.IndexByte(p, '\n')
+		room := min(len(p), maxLine-len(w.buf))
+		n := bytes.IndexByte(p[:room], '\n')
 		if n < 0 {
-			n = len(p)
+			n = room
 		}
-		n = min(n, maxLine-len(w.buf))
 		w.buf = append(w.buf, p[:n]...)
 		p = p[n:]
 		end := len(p) > 0 && p[0] == '\n'
