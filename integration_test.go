@@ -139,7 +139,7 @@ func TestPluginIsReplacedWhileTasksRun(t *testing.T) {
 // TestLoopIsCancelledAndItsSlotIsFree cancels an endless loop that holds the only slot; the next task of the plugin works.
 func TestLoopIsCancelledAndItsSlotIsFree(t *testing.T) {
 	dir := t.TempDir()
-	install(t, dir, "spin", guest(t, "guests/spin"))
+	install(t, dir, "spin", guest(t, "hostile/spin"))
 	_, m := start(t, dir, host.Config{}, manager.Config{MaxConcurrent: 1})
 	for _, end := range []struct {
 		name string

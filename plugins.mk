@@ -2,7 +2,7 @@
 #
 #   plugins           the shipped plugins and those of testdata
 #   plugins-shipped   $(BUILD)/plugins: needs Go alone
-#   plugins-testdata  $(BUILD)/testdata: the plugins of other languages, and guests that misbehave, for the tests of the host
+#   plugins-testdata  $(BUILD)/testdata: the plugins of other languages, and small guests, hostile ones among them, for the tests of the host
 #   toolchains        checks the other languages' tools; as root on Debian it installs what is missing (TOOLCHAINS=check: never)
 #   test-plugins      tests of the shipped plugins on this machine's own platform, then of what was built, on the host
 
@@ -20,6 +20,7 @@ SHIPPED  := $(BUILD)/plugins
 TESTS    := $(BUILD)/testdata
 GUESTS   := $(TESTS)/guests
 BROKEN   := $(TESTS)/broken
+HOSTILE  := $(TESTS)/hostile
 TOOLS    := $(BUILD)/.toolchains
 
 # The same sources give the same bytes: no paths, no version control state, no debug information.
@@ -42,15 +43,17 @@ guests   := $(patsubst testdata/guests/%.c,$(GUESTS)/%.wasm,$(wildcard testdata/
 	$(patsubst testdata/guests/%.wat,$(GUESTS)/%.wasm,$(wildcard testdata/guests/*.wat))
 broken   := $(patsubst testdata/guests/broken/%.wat,$(BROKEN)/%.wasm,$(wildcard testdata/guests/broken/*.wat)) \
 	$(BROKEN)/not-wasm.wasm $(BROKEN)/truncated.wasm
+hostile  := $(patsubst testdata/hostile/%.c,$(HOSTILE)/%.wasm,$(wildcard testdata/hostile/*.c)) \
+	$(patsubst testdata/hostile/%.wat,$(HOSTILE)/%.wasm,$(wildcard testdata/hostile/*.wat testdata/hostile/load/*.wat))
 testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat echo-go sdk-go extism-go filter-c filter-go files-c kernels,$(TESTS)/$(n).wasm) \
-	$(guests) $(broken)
+	$(guests) $(broken) $(hostile)
 
 .PHONY: plugins plugins-shipped plugins-testdata toolchains test-plugins
 plugins: plugins-shipped plugins-testdata
 plugins-shipped: $(shipped)
 plugins-testdata: $(testdata)
 
-$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN):
+$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load:
 	@mkdir -p $@
 
 toolchains:
@@ -142,7 +145,7 @@ $(TESTS)/filter-go.wasm: $(wildcard testdata/filter-go/*.go) go.mod | $(TESTS)
 	$(GO_WASM) -o $(new) ./testdata/filter-go
 	@$(publish)
 
-# --- guests that misbehave, for the tests of the host
+# --- guests for the tests of the host
 
 $(GUESTS)/%.wasm: testdata/guests/%.c testdata/guests/guest.h | $(GUESTS) $(TOOLS)
 	$(CLANG_WASM) -o $(new) $<
@@ -165,3 +168,13 @@ $(BROKEN)/not-wasm.wasm: testdata/guests/broken/not-wasm.wasm.txt | $(BROKEN)
 
 $(BROKEN)/truncated.wasm: $(GUESTS)/env.wasm | $(BROKEN)
 	@head -c 2000 $< > $(new) && $(publish)
+
+# --- guests that mean harm; the large ones are made by the tests that use them
+
+$(HOSTILE)/%.wasm: testdata/hostile/%.c testdata/guests/guest.h | $(HOSTILE) $(TOOLS)
+	$(CLANG_WASM) -Itestdata/guests -o $(new) $<
+	@$(publish)
+
+$(HOSTILE)/%.wasm: testdata/hostile/%.wat | $(HOSTILE) $(HOSTILE)/load $(TOOLS)
+	$(WAT2WASM) --enable-threads --enable-tail-call --debug-names -o $(new) $<
+	@$(publish)

@@ -21,7 +21,7 @@ type load struct {
 // latencies measures, while all cores are busy, how long a cancel takes, how long a garbage collection, and how long goroutines wait:
 // beside guests, and beside loops in Go for comparison.
 func latencies(ctx context.Context, wasm files) error {
-	nested, done, err := callCase{wasm: wasm["guests/spin"]}.newHost(ctx, abi.IsolationPristine)
+	nested, done, err := callCase{wasm: wasm["hostile/spin"]}.newHost(ctx, abi.IsolationPristine)
 	if err != nil {
 		return err
 	}

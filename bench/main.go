@@ -73,7 +73,7 @@ func readFiles(ctx context.Context) (files, error) {
 		return nil, err
 	}
 	read := files{}
-	for _, name := range []string{"extism-go", "upper-go", "echo-go", "guests/noop", "guests/spin", "guests/pages"} {
+	for _, name := range []string{"extism-go", "upper-go", "echo-go", "guests/noop", "hostile/spin", "guests/pages"} {
 		if read[name], err = os.ReadFile(filepath.Join(build, "testdata", name+".wasm")); err != nil {
 			return nil, fmt.Errorf("%w; run make plugins first", err)
 		}

@@ -49,7 +49,7 @@ func TestCallsWaitForMemory(t *testing.T) {
 
 func TestMemoryBudgetIsBounded(t *testing.T) {
 	h := newHost(t, host.Config{MaxMemory: 4 << 20})
-	if _, err := h.Swap(t.Context(), "grow", host.Source{Wasm: read(t, testdata(t), "guests", "grow.wasm")}); err != nil {
+	if _, err := h.Swap(t.Context(), "grow", host.Source{Wasm: guest(t, "grow")}); err != nil {
 		t.Fatal(err)
 	}
 	for n := range 2 {
@@ -69,7 +69,7 @@ func TestMemoryBudgetIsBounded(t *testing.T) {
 
 func TestWaitingForMemoryEndsWithTheContext(t *testing.T) {
 	h := newHost(t, host.Config{MaxMemory: 1 << 20, MaxInstances: 20})
-	if _, err := h.Swap(t.Context(), "spin", host.Source{Wasm: read(t, testdata(t), "guests", "spin.wasm")}); err != nil {
+	if _, err := h.Swap(t.Context(), "spin", host.Source{Wasm: guest(t, "spin")}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

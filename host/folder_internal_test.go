@@ -64,7 +64,7 @@ func TestBusyGuestGivesWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Close(context.Background())
-	if _, err := h.Swap(t.Context(), "spin", Source{Wasm: guestFile(t, "guests/spin")}); err != nil {
+	if _, err := h.Swap(t.Context(), "spin", Source{Wasm: guestFile(t, "hostile/spin")}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

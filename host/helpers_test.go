@@ -34,9 +34,28 @@ func built(t testing.TB, path ...string) []byte {
 	return b
 }
 
-// guest is one of testdata/guests, broken one of testdata/guests/broken, by its name.
-func guest(t testing.TB, name string) []byte  { t.Helper(); return built(t, "guests", name+".wasm") }
-func broken(t testing.TB, name string) []byte { t.Helper(); return built(t, "broken", name+".wasm") }
+// guest is one of testdata/guests or testdata/hostile by its name, broken one of testdata/guests/broken or testdata/hostile/load. No name
+// is in two of them.
+func guest(t testing.TB, name string) []byte {
+	t.Helper()
+	return built(t, whichHas(t, name+".wasm", "guests", "hostile"), name+".wasm")
+}
+
+func broken(t testing.TB, name string) []byte {
+	t.Helper()
+	return built(t, whichHas(t, name+".wasm", "broken", filepath.Join("hostile", "load")), name+".wasm")
+}
+
+// whichHas is the first of the folders that has the file, or the last.
+func whichHas(t testing.TB, file string, dirs ...string) string {
+	t.Helper()
+	for _, dir := range dirs {
+		if _, err := os.Stat(filepath.Join(testdata(t), dir, file)); err == nil {
+			return dir
+		}
+	}
+	return dirs[len(dirs)-1]
+}
 
 // manifest decodes a manifest.
 func manifest(t testing.TB, text string) *abi.Manifest {

@@ -344,25 +344,27 @@ func TestGoSDK(t *testing.T) {
 	}
 }
 
-// The guests of guests/ are the host's own to test. Here: each of them loads, and none of broken/ does.
+// The guests of guests/ and hostile/ are the host's own to test. Here: each of them loads, and none of broken/ and hostile/load/ does.
 func TestGuestsLoadAndBrokenOnesDoNot(t *testing.T) {
-	h := open(t, host.Config{Dir: filepath.Join(build, "testdata", "guests")})
-	built, err := filepath.Glob(filepath.Join(build, "testdata", "guests", "*.wasm"))
-	if err != nil || len(h.Plugins()) != len(built) || len(built) < 20 {
-		t.Errorf("%d of %d guests, %v", len(h.Plugins()), len(built), err)
-	}
-	broken, err := host.New(t.Context(), host.Config{Dir: filepath.Join(build, "testdata", "broken"), WatchInterval: -1, Limits: abi.Limits{RunTime: 1e9}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer broken.Close(context.Background())
-	var ready []string
-	for _, p := range broken.Plugins() {
-		if p.State == host.StateReady {
-			ready = append(ready, p.Name)
+	for _, dir := range []string{"guests", "hostile"} {
+		h := open(t, host.Config{Dir: filepath.Join(build, "testdata", dir)})
+		built, err := filepath.Glob(filepath.Join(build, "testdata", dir, "*.wasm"))
+		if err != nil || len(h.Plugins()) != len(built) || len(built) < 10 {
+			t.Errorf("%d of %d guests, %v", len(h.Plugins()), len(built), err)
 		}
 	}
-	if !slices.Equal(ready, []string{}) && ready != nil {
-		t.Errorf("loaded: %v", ready)
+	for _, dir := range []string{"broken", "hostile/load"} {
+		h, err := host.New(t.Context(), host.Config{Dir: filepath.Join(build, "testdata", dir), WatchInterval: -1, Limits: abi.Limits{RunTime: 1e9}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range h.Plugins() {
+			if p.State != host.StateRefused {
+				t.Errorf("%s/%s is %s", dir, p.Name, p.State)
+			}
+		}
+		if err := h.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
 	}
 }

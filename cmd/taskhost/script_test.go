@@ -56,7 +56,7 @@ func scriptEnv(t *testing.T) []string {
 	build := filepath.Join(repository(t), "build")
 	for _, need := range []string{
 		"plugins/agent.wasm", "plugins/markdown.wasm", "plugins/text.wasm", "testdata/upper-go.wasm", "testdata/filter-c.wasm",
-		"testdata/guests/spin.wasm", "testdata/broken/not-wasm.wasm",
+		"testdata/hostile/spin.wasm", "testdata/broken/not-wasm.wasm",
 	} {
 		if _, err := os.Stat(filepath.Join(build, need)); err != nil {
 			t.Fatalf("build/%s is not there: run \"make plugins\" first", need)
@@ -74,6 +74,7 @@ func scriptEnv(t *testing.T) []string {
 		"PLUGINS=" + filepath.Join(build, "plugins"),
 		"TESTDATA=" + filepath.Join(build, "testdata"),
 		"GUESTS=" + filepath.Join(build, "testdata", "guests"),
+		"HOSTILE=" + filepath.Join(build, "testdata", "hostile"),
 		"BROKEN=" + filepath.Join(build, "testdata", "broken"),
 		"GOSDK=" + filepath.Join(strings.TrimSpace(string(sdk)), "wasm"),
 		"XDG_CACHE_HOME=" + cache,
