@@ -15,7 +15,7 @@ func TestFunctionsAtHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Close(context.Background())
-	if _, err := h.Swap(t.Context(), "p", Source{Wasm: guestFile(t, "guests/kernel-hostile")}); err != nil {
+	if _, err := h.Swap(t.Context(), "p", Source{Wasm: guestFile(t, "hostile/kernel-hostile")}); err != nil {
 		t.Fatal(err)
 	}
 	v := h.plugins["p"].current

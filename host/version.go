@@ -267,9 +267,6 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 	}
 	out, intact, err := i.run(ctx, call, function, began, report)
 	ended := v.host.now()
-	if err != nil && abi.CodeOf(err) == abi.CodeStackLimit {
-		clear(i.funcs) // the engine keeps a stack for each, as large as it became
-	}
 	res.Output = out
 	res.Usage.Duration = ended - began
 	res.Usage.PeakMemory = i.peak()
