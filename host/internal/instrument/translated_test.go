@@ -81,9 +81,9 @@ func (s *specimen) differ(a, b *subject) string {
 	return ""
 }
 
-func sameMemory(a, b *subject) bool {
-	x, _ := a.Memory().Read(0, a.Memory().Size())
-	y, _ := b.Memory().Read(0, b.Memory().Size())
+func sameMemory(a, b api.Memory) bool {
+	x, _ := a.Read(0, a.Size())
+	y, _ := b.Read(0, b.Size())
 	return bytes.Equal(x, y)
 }
 
@@ -140,7 +140,7 @@ func (s *specimen) unbounded() {
 			}
 		}
 		for form, on := range subjects {
-			if !sameMemory(plain, on) {
+			if !sameMemory(plain.Memory(), on.Memory()) {
 				s.t.Fatalf("form %d, after all functions with %d steps: the memories differ", form, steps)
 			}
 		}
@@ -191,7 +191,7 @@ func (s *specimen) compareBounded(i invocation, plain *subject, want outcome, us
 		if d := s.differ(plain, on); d != "" {
 			s.t.Fatalf("%v bounded by %v: %s", i, bound, d)
 		}
-		if !sameMemory(plain, on) {
+		if !sameMemory(plain.Memory(), on.Memory()) {
 			s.t.Fatalf("%v bounded by %v: the memories differ", i, bound)
 		}
 		if now := on.control.Used(); want.trap == "" && bound != instrument.ReasonStack && now != used {

@@ -76,15 +76,29 @@ func split(data []byte) (choice, []byte) {
 	return choice(binary.LittleEndian.Uint16(head[:])), body
 }
 
+// Restorable is the bytes with another choice: without vectors, references and shared memories, which keep a module from being put back.
+func Restorable(data []byte) []byte {
+	c, body := split(data)
+	c = c&^vectors | 3<<threadsAt | 7<<referencesAt
+	return append(binary.LittleEndian.AppendUint16(nil, uint16(c)), body...)
+}
+
 // References tells whether the module of these bytes may hold reference types.
 func References(data []byte) bool {
 	c, _ := split(data)
 	return c.references()
 }
 
+// Where some parts of the choice are.
+const (
+	vectors      = 1 << 2
+	threadsAt    = 6
+	referencesAt = 13
+)
+
 // References and threads are rare: with the former many modules are refused, with the latter memories are shared.
-func (c choice) references() bool { return c>>13 == 0 }
-func (c choice) threads() bool    { return c>>6&3 == 0 }
+func (c choice) references() bool { return c>>referencesAt == 0 }
+func (c choice) threads() bool    { return c>>threadsAt&3 == 0 }
 
 // initial is the number of the initial module, from 1; 0 is none.
 func (c choice) initial() int { return int(c >> 11 & 3) }
