@@ -40,7 +40,7 @@ func TestKernelHostile(t *testing.T) {
 	)
 	want := map[string]string{
 		"free": value, "length": value, "length_unsafe": value, "input_load_u8": value, "input_load_u64": value, "error_set": value,
-		"load_u64": trap, "store_u64": trap, "output_set": trap, "config_get": trap, "var_get": trap, "var_set": trap,
+		"load_u64": trap, "store_u64": trap, "input_set": trap, "output_set": trap, "config_get": trap, "var_get": trap, "var_set": trap,
 		"var_set_value": trap, "http_request": trap, "log_trace": trap, "log_debug": trap, "log_info": trap, "log_warn": trap, "log_error": trap,
 	}
 	functions := functionNames(info(t, h, "kernel-hostile"))
@@ -58,6 +58,25 @@ func TestKernelHostile(t *testing.T) {
 				hostile(t, h, plugin, function, off, want[function] == trap, want[function] == value)
 			}
 			hostile(t, h, plugin, function, 0, false, false)
+		}
+	}
+}
+
+// TestHostileGuestsCallEverything checks that no function of the host that takes an offset is left out of the two tests.
+func TestHostileGuestsCallEverything(t *testing.T) {
+	h := newHost(t, host.Config{})
+	swap(t, h, "kernel-hostile", "")
+	swap(t, h, "user-hostile", "")
+	exports := map[string][]string{abi.ModuleEnv: functionNames(info(t, h, "kernel-hostile")), abi.ModuleUser: functionNames(info(t, h, "user-hostile"))}
+	for name, signature := range host.HostSignatures() {
+		params, _, _ := strings.Cut(signature, " -> ")
+		if !strings.Contains(params, "i64") {
+			continue
+		}
+		module, function, _ := strings.Cut(name, ".")
+		function = strings.TrimPrefix(function, "taskhost_")
+		if !slices.ContainsFunc(exports[module], func(e string) bool { return e == function || strings.HasPrefix(e, function+"_") }) {
+			t.Errorf("no hostile guest calls %s of %s", function, module)
 		}
 	}
 }

@@ -56,6 +56,7 @@ func pristineCases(server string) map[string]pristineCase {
 		"progress":       {inputs: small},
 		"recursion":      {calls: 30, fuel: 20_000_000}, // so much uses up the stack
 		"secrets":        {inputs: []string{"password"}},
+		"secrets-refs":   {instead: "funcref"},
 		"secrets-table":  {inputs: []string{"password"}, instead: "table.set"},
 		"tables":         {instead: "table.grow", calls: 50},
 		"user-hostile":   {inputs: []string{string(numbers(1024)), string(numbers(1 << 32))}},

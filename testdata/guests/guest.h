@@ -24,6 +24,7 @@ ENV(input_offset) u64 input_offset(void);
 ENV(input_length) u64 input_length(void);
 ENV(input_load_u8) u32 input_load_u8(u64 index);
 ENV(input_load_u64) u64 input_load_u64(u64 index);
+ENV(input_set) void input_set(u64 offset, u64 length);
 ENV(output_set) void output_set(u64 offset, u64 length);
 ENV(error_set) void error_set(u64 offset);
 ENV(config_get) u64 config_get(u64 key);

@@ -2,6 +2,12 @@
 ;;
 ;;   write       input: 8 bytes, the secret. Keeps it wherever a module can: in its first page, in a page that it grows by, in a
 ;;               global, in an exported global, in the var "secret", and in a block of the kernel's memory that it does not free.
+;;   traps, spins, recurses, exits, fails
+;;               write it, and then end in that way; fails has the secret as its error message, and says that its input is bad.
+;;   fills       grows until it is refused and writes the secret to all of its memory, then traps.
+;;   searches    grows until it is refused and outputs, in 8 bytes, how many words of its memory are not zero.
+;;   outputs     has the secret as its output.
+;;   nothing     succeeds without doing anything.
 ;;   read        outputs 8 bytes from each of: the first page, the grown page, the global, the exported global, the var, in this
 ;;               order (40 bytes); 8 zero bytes for each that is not there.
 ;;   dirty       allocates blocks of 8, 16, ... 1024 bytes and outputs the last as it was handed out, unwritten.
@@ -16,6 +22,11 @@
   (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
   (import "extism:host/env" "var_get" (func $var_get (param i64) (result i64)))
   (import "extism:host/env" "var_set" (func $var_set (param i64 i64)))
+  (import "extism:host/env" "input_offset" (func $input_offset (result i64)))
+  (import "extism:host/env" "input_length" (func $input_length (result i64)))
+  (import "extism:host/env" "error_set" (func $error_set (param i64)))
+  (import "extism:host/user" "taskhost_invalid_input" (func $invalid_input (param i64)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
   (memory (export "memory") 1)
   (global $hidden (mut i64) (i64.const 0))
   (global $shown (export "shown") (mut i64) (i64.const 0))
@@ -31,7 +42,7 @@
     (call $store_u8 (i64.add (local.get $o) (i64.const 5)) (i32.const 0x74))
     (local.get $o))
 
-  (func (export "write") (result i32)
+  (func $write (export "write") (result i32)
     (local $secret i64) (local $page i32) (local $block i64)
     (local.set $secret (call $input_load_u64 (i64.const 0)))
     (i64.store (i32.const 4096) (local.get $secret))
@@ -77,4 +88,38 @@
 
   (func (export "sweep") (result i32)
     (call $output_set (call $alloc (i64.const 65536)) (i64.const 4096))
-    (i32.const 0)))
+    (i32.const 0))
+
+  (func (export "traps") (result i32) (drop (call $write)) (unreachable))
+  (func (export "spins") (result i32) (drop (call $write)) (loop $again (br $again)) (unreachable))
+  (func $down (param $n i64) (result i64) (i64.add (call $down (i64.add (local.get $n) (i64.const 1))) (local.get $n)))
+  (func (export "recurses") (result i32) (drop (call $write)) (i32.wrap_i64 (call $down (i64.const 0))))
+  (func (export "exits") (result i32) (drop (call $write)) (call $exit (i32.const 3)) (i32.const 0))
+  (func (export "fails") (result i32)
+    (drop (call $write))
+    (call $error_set (call $input_offset))
+    (call $invalid_input (call $input_offset))
+    (i32.const 1))
+
+  (func $grow (loop $again (br_if $again (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))))
+  (func (export "fills") (result i32)
+    (local $at i32)
+    (call $grow)
+    (loop $next
+      (i64.store (local.get $at) (call $input_load_u64 (i64.const 0)))
+      (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 8))) (i32.shl (memory.size) (i32.const 16)))))
+    (unreachable))
+  (func (export "searches") (result i32)
+    (local $at i32) (local $found i64) (local $out i64)
+    (call $grow)
+    (loop $next
+      (local.set $found (i64.add (local.get $found) (i64.extend_i32_u (i64.ne (i64.load (local.get $at)) (i64.const 0)))))
+      (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 8))) (i32.shl (memory.size) (i32.const 16)))))
+    (local.set $out (call $alloc (i64.const 8)))
+    (call $store_u64 (local.get $out) (local.get $found))
+    (call $output_set (local.get $out) (i64.const 8))
+    (i32.const 0))
+  (func (export "outputs") (result i32)
+    (call $output_set (call $input_offset) (call $input_length))
+    (i32.const 0))
+  (func (export "nothing") (result i32) (i32.const 0)))
