@@ -140,7 +140,10 @@ func (c *pristineCase) run(t *testing.T, on sides, name string) {
 		if len(c.inputs) > 0 && random.IntN(2) == 0 {
 			call.Input = []byte(c.inputs[random.IntN(len(c.inputs))])
 		}
-		on.compare(t, call, !strings.Contains(i.Toolchain, "Go")) // whose maps and scheduler draw on randomness
+		ticks := !strings.Contains(i.Toolchain, "Go") // whose maps and scheduler draw on randomness
+		if pristine, fresh := on.call(t, call, ticks); pristine != fresh {
+			t.Fatalf("%s with %d bytes: pristine gives %.200s, fresh %.200s", call.Function, len(call.Input), pristine, fresh)
+		}
 	}
 }
 
@@ -167,24 +170,21 @@ func (s sides) swap(t testing.TB, name string, fuel int64, manifest *abi.Manifes
 	return nil
 }
 
-// compare makes a call on both and compares what it gives and, with ticks, what it costs.
-func (s sides) compare(t testing.TB, call abi.Call, ticks bool) {
+// call makes a call on both and says what it gives and, with ticks, what it costs.
+func (s sides) call(t testing.TB, call abi.Call, ticks bool) (pristine, fresh string) {
 	t.Helper()
-	var got [2]string
-	for k, h := range []*host.Host{s.pristine, s.fresh} {
+	said := func(h *host.Host) string {
 		res, err := h.Run(t.Context(), call, nil)
-		if e := abi.AsError(err); e != nil {
-			got[k] = fmt.Sprintf("%s, code %d: %s", e.Code, e.Exit, e.Message)
-		} else {
-			got[k] = fmt.Sprintf("%q", res.Output)
-		}
+		var s string
 		if ticks {
-			got[k] = fmt.Sprintf("%d ticks, %s", res.Usage.Ticks, got[k])
+			s = fmt.Sprintf("%d ticks, ", res.Usage.Ticks)
 		}
+		if e := abi.AsError(err); e != nil {
+			return s + fmt.Sprintf("%s, code %d: %s", e.Code, e.Exit, e.Message)
+		}
+		return s + fmt.Sprintf("%q", res.Output)
 	}
-	if got[0] != got[1] {
-		t.Fatalf("%s with %d bytes: pristine gives %.200s, fresh %.200s", call.Function, len(call.Input), got[0], got[1])
-	}
+	return said(s.pristine), said(s.fresh)
 }
 
 // randomInput is short or long, text or not.
