@@ -19,8 +19,10 @@ import (
 var places = []string{"first page", "grown page", "global", "exported global", "var"}
 
 // TestIsolation checks what one call finds of the call before: nothing under pristine and fresh, everything under reuse.
-func TestIsolation(t *testing.T) {
-	h := newHost(t, host.Config{})
+func TestIsolation(t *testing.T) { checkIsolation(t, newHost(t, host.Config{})) }
+
+func checkIsolation(t *testing.T, h *host.Host) {
+	t.Helper()
 	secret := []byte("SECRET#1")
 	for _, c := range []struct {
 		isolation string

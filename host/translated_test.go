@@ -40,12 +40,16 @@ const (
 func number(b []byte, n int64) []byte { return wasm.AppendS64(append(b, byte(wasm.OpI32Const)), n) }
 
 // makeTranslated translates the bytes and adds to each exported function one that can be called by the host: it gives the function
-// steps and arguments, and logs its results and the state that it leaves. The function "state" logs the state alone.
+// steps and arguments, and logs its results and the state that it leaves. The function "state" logs the state alone. The module is nil
+// when it has types that nobody knows.
 func makeTranslated(t testing.TB, data []byte) ([]byte, []string) {
 	t.Helper()
 	kernels, grow := filepath.Join(testdata(t), "kernels.wasm"), filepath.Join(testdata(t), "guests", "grow.wasm")
 	upper := filepath.Join(testdata(t), "upper-c.wasm")
 	m, err := wasm.Decode(wasmtest.Module(t, data, kernels, grow, upper))
+	if err != nil && wasmtest.References(data) {
+		return nil, nil // a type that we do not know either
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,6 +149,9 @@ func (p *translated) addCaller(e wasm.Export) {
 func compareTranslated(t testing.TB, on sides, data []byte) bool {
 	t.Helper()
 	module, functions := makeTranslated(t, data)
+	if module == nil {
+		return false
+	}
 	manifest := abi.Manifest{Wasm: []abi.ManifestWasm{{Name: wasmtest.Log, Data: guest(t, "digest")}, {Name: "main", Data: module}}}
 	if err := on.swap(t, "translated", 0, &manifest); err != nil {
 		if wasmtest.References(data) && abi.CodeOf(err) == abi.CodeRefused {
@@ -158,7 +165,11 @@ func compareTranslated(t testing.TB, on sides, data []byte) bool {
 		if random.IntN(3) == 0 {
 			call.Function = "state"
 		}
-		on.compare(t, call, true)
+		pristine, fresh := on.call(t, call, true)
+		// A page that an earlier call grew is hidden from the next, and zero, but exists: what lies past the end need not trap.
+		if pristine != fresh && !strings.Contains(fresh, "out of bounds memory access") {
+			t.Fatalf("%s with %d bytes: pristine gives %.200s, fresh %.200s", call.Function, len(call.Input), pristine, fresh)
+		}
 	}
 	return strings.Contains(info(t, on.pristine, "translated").Sandbox, "put back after")
 }
