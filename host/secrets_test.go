@@ -16,7 +16,7 @@ func TestSecretsAfterEveryEnd(t *testing.T) {
 	h := newHost(t, host.Config{})
 	const secret = "SECRET#2"
 	for _, isolation := range []string{"pristine", "fresh"} {
-		swap(t, h, "secrets", fmt.Sprintf(`{"timeout_ms": 30, "memory": {"max_pages": 64},
+		swap(t, h, "secrets", fmt.Sprintf(`{"timeout_ms": 100, "memory": {"max_pages": 8},
 			"taskhost": {"isolation": %q, "max_instances": 1, "max_stack_bytes": 65536}}`, isolation))
 		for _, end := range []struct {
 			function string
