@@ -44,7 +44,7 @@ func number(b []byte, n int64) []byte { return wasm.AppendS64(append(b, byte(was
 // when it has types that nobody knows.
 func makeTranslated(t testing.TB, data []byte) ([]byte, []string) {
 	t.Helper()
-	kernels, grow := filepath.Join(testdata(t), "kernels.wasm"), filepath.Join(testdata(t), "guests", "grow.wasm")
+	kernels, grow := filepath.Join(testdata(t), "kernels.wasm"), filepath.Join(testdata(t), "hostile", "grow.wasm")
 	upper := filepath.Join(testdata(t), "upper-c.wasm")
 	m, err := wasm.Decode(wasmtest.Module(t, data, kernels, grow, upper))
 	if err != nil && wasmtest.References(data) {
