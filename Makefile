@@ -55,7 +55,7 @@ test: toolchains plugins build ## everything that CI runs: toolchains, plugins, 
 .PHONY: warm
 warm: build plugins
 	@$(BUILD)/taskhost plugins -p $(BUILD)/plugins >/dev/null
-	$(GO) test -run '^(TestOracle|TestPristineIsFresh|TestTranslatedModules)$$' ./host ./host/internal/instrument
+	$(GO) test -run '^(TestOracle|TestPristineIsFresh|TestTranslatedModules|TestTranslatedPlugins)$$' ./host ./host/internal/instrument
 
 check: fmt-check lint vet-all tidy-check race ## format, lint, vet for three systems, tidy modules, tests under the race detector
 

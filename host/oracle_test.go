@@ -195,6 +195,7 @@ func compareWithOracle(t *testing.T, h *host.Host, sdk string, cache wazero.Comp
 
 // ownFolder puts a new folder with a file in the place of the folder in paths.
 func ownFolder(t testing.TB, paths map[string]string) map[string]string {
+	t.Helper()
 	if paths[folder] == "" {
 		return nil
 	}

@@ -91,6 +91,7 @@ func isReference(t api.ValueType) bool { return wasm.ValType{Code: t}.IsRef() }
 
 // runTranslated compares a translated module with its instrumented forms; false when the engine does not take it.
 func (l *lab) runTranslated(t testing.TB, data []byte) bool {
+	t.Helper()
 	s := l.prepare(t, data)
 	if s == nil {
 		return false
