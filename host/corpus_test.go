@@ -280,6 +280,28 @@ func isBack(t testing.TB, before usage) {
 	}
 }
 
+// TestHostileFiles checks that a guest cannot hide from its end in a write to a file of a granted folder, and that the file is closed.
+func TestHostileFiles(t *testing.T) {
+	h := newHost(t, host.Config{IdleTimeout: 4 * time.Millisecond})
+	c := hostileCase{step: "files:pieces", code: abi.CodeTimeout, says: []string{"raise timeout_ms"}}
+	m := c.parsedManifest(t, abi.IsolationPristine)
+	m.AllowedPaths = map[string]string{t.TempDir(): "/data"}
+	if _, err := h.Swap(t.Context(), "files", host.Source{Wasm: guest(t, "files"), Manifest: m}); err != nil {
+		t.Fatal(err)
+	}
+	before := measure(t)
+	for range 3 {
+		began := time.Now()
+		c.check(t, h)
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("it ended after %v", took)
+		}
+		run(t, h, "files:fine", "")
+	}
+	nothingRuns(t, h)
+	isBack(t, before)
+}
+
 // TestStackIsBounded checks that runaway recursion takes no more memory than its limit allows, whatever the frames, and that it is given
 // back while the instance stays. The engine doubles a stack that is too small, so that all of its stacks together are less than four
 // times what was used.
