@@ -11,9 +11,21 @@ import (
 // adviseSmallPages keeps the system from giving a whole huge page where one byte was written: all of it would have to be put back.
 func adviseSmallPages(b []byte) { _ = unix.Madvise(b, unix.MADV_NOHUGEPAGE) }
 
-// discard gives the pages of [from, to) back: they read as what is mapped there, or zero.
+// discardPiece is how much is given back at once: the system takes a millisecond or less for it.
+const discardPiece = 4 << 20
+
+// discard gives the pages of [from, to) back: they read as what is mapped there, or zero. Other goroutines get a turn between pieces.
 func (r *region) discard(from, to uint64) bool {
-	return from == to || unix.Madvise(r.b[from:to], unix.MADV_DONTNEED) == nil
+	for from < to {
+		end := min(from+discardPiece, to)
+		if unix.Madvise(r.b[from:end], unix.MADV_DONTNEED) != nil {
+			return false
+		}
+		if from = end; from < to {
+			runtime.Gosched()
+		}
+	}
+	return true
 }
 
 // imageFile is an image in a sealed memory file that memories map privately. The zero imageFile is none.
@@ -208,6 +220,7 @@ func (s scanner) written(room *pageRuns, b []byte, most uint64, put func(from, t
 	arg.size = uint64(unsafe.Sizeof(arg))
 	fd := s.pagemap.Fd()
 	for arg.start < arg.end {
+		arg.maxPages = most + 1 - pages // more need not be looked for
 		n, _, errno := unix.RawSyscall(unix.SYS_IOCTL, fd, pagemapScan, uintptr(unsafe.Pointer(&arg)))
 		if errno == unix.EINTR {
 			continue
