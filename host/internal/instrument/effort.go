@@ -23,15 +23,9 @@ type effort struct {
 	across []bool   // by local: it counts among the variables
 }
 
-func newEffort(m *wasm.Module, most float64) effort {
-	e := effort{most: most, m: m, types: make([]uint32, 0, m.FuncCount())}
-	for i := range m.Imports {
-		if m.Imports[i].Kind == wasm.KindFunc {
-			e.types = append(e.types, m.Imports[i].TypeIndex)
-		}
-	}
-	e.types = append(e.types, m.Funcs...)
-	return e
+// newEffort makes one for functions of m; types are those of all functions, most is the work that one of them may cost.
+func newEffort(m *wasm.Module, types []uint32, most float64) effort {
+	return effort{m: m, types: types, most: most}
 }
 
 // begin starts the count for the i-th function that the module defines.

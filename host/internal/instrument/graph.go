@@ -66,7 +66,7 @@ func newGraph(m *wasm.Module, maxWork float64, visit func(run, i int, f *functio
 	takenBy := make([][]bool, runs(m)) // by the functions of each run
 	err := spread(m, func(run, from, to int) error {
 		takenBy[run] = make([]bool, g.nf)
-		e := newEffort(m, maxWork)
+		e := newEffort(m, g.types, maxWork)
 		f := function{effort: &e}
 		for i := from; i < to; i++ {
 			if err := f.load(m, i); err != nil {

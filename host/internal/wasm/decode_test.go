@@ -137,3 +137,19 @@ func TestInspection(t *testing.T) {
 		t.Errorf("names %v", n)
 	}
 }
+
+func TestDropDataNames(t *testing.T) {
+	funcs, datas := []byte{1, 4, 1, 0, 1, 'f'}, []byte{9, 4, 1, 0, 1, 'd'}
+	for _, c := range []struct{ name, want []byte }{
+		{append(append([]byte(nil), funcs...), datas...), funcs},
+		{append(append([]byte(nil), datas...), funcs...), funcs},
+		{funcs, funcs},
+		{[]byte{9, 200, 1, 0}, []byte{9, 200, 1, 0}}, // cannot be read
+	} {
+		m := wasm.Module{Customs: []wasm.Custom{{Name: "other", Data: datas}, {Name: "name", Data: c.name}}}
+		m.DropDataNames()
+		if got := m.Customs[1].Data; !bytes.Equal(got, c.want) || !bytes.Equal(m.Customs[0].Data, datas) {
+			t.Errorf("%x becomes %x, want %x", c.name, got, c.want)
+		}
+	}
+}
