@@ -25,6 +25,13 @@ type Result struct {
 	Usage    Usage
 }
 
+// LogLine is a line that a guest logged.
+type LogLine struct {
+	Time  time.Time `json:"time"`
+	Level string    `json:"level"` // one of Extism's words: trace, debug, info, warn, error
+	Text  string    `json:"text"`
+}
+
 // Usage is what a call cost.
 type Usage struct {
 	Wait       time.Duration `json:"wait_ns"`     // waiting for an instance

@@ -155,10 +155,18 @@ func (m *Manager) newTask(spec Spec) (Task, error) {
 	if err != nil {
 		return t, abi.Errorf(abi.CodeInternal, "no random numbers for an id: %w", err)
 	}
-	return Task{
-		ID: id.String(), Spec: spec, Status: StatusPending, CreatedAt: now(),
+	t = Task{
+		ID: id.String(), Spec: spec, Status: StatusPending, CreatedAt: now(), RunAt: spec.RunAt.UTC(),
 		TotalSteps: max(1, len(spec.Steps)), InputBytes: len(spec.Input),
-	}, nil
+	}
+	if spec.Expiry > 0 {
+		start := t.CreatedAt
+		if t.RunAt.After(start) {
+			start = t.RunAt
+		}
+		t.ExpiresAt = start.Add(spec.Expiry)
+	}
+	return t, nil
 }
 
 // create stores a task and tells of it.
@@ -169,8 +177,10 @@ func (m *Manager) create(ctx context.Context, t *Task) error {
 		return errClosed()
 	}
 	limit := QueueLimit{Tasks: m.cfg.MaxQueue, Bytes: m.cfg.MaxQueueBytes}
-	return m.announce(EventSubmit, t, func() (err error) {
-		t.Revision, err = m.store.Create(ctx, *t, limit)
+	return m.announce(EventSubmit, t, func() error {
+		one := []Task{*t}
+		err := m.store.Create(ctx, one, CreateOptions{Limit: limit})
+		*t = one[0]
 		return err
 	})
 }

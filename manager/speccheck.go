@@ -25,7 +25,7 @@ func (c *Config) prepare(s Spec) (Spec, error) {
 	}
 	s.Retry = s.Retry.or(c.Retry)
 	s.Timeout = or(s.Timeout, c.Timeout)
-	for _, check := range []func(*Spec) error{prepareKind, prepareSteps, prepareInput, prepareName, checkLabels, checkTimes} {
+	for _, check := range []func(*Spec) error{prepareKind, prepareSteps, prepareInput, prepareName, checkLabels, checkTimes, checkOrder} {
 		if err := check(&s); err != nil {
 			return Spec{}, err
 		}
@@ -151,6 +151,12 @@ func prepareInput(s *Spec) error {
 	switch {
 	case given > 1:
 		return abi.Errorf(abi.CodeInvalid, "give one of content, args and input, not several")
+	case s.Collect && given > 0:
+		return abi.Errorf(abi.CodeInvalid, "collect makes the input of the outputs of other tasks, so there can be no content, args or input")
+	case s.Collect && len(s.After) == 0:
+		return abi.Errorf(abi.CodeInvalid, "collect makes the input of the outputs of other tasks: name them in after")
+	case s.Collect && s.Kind == KindFunc:
+		return abi.Errorf(abi.CodeInvalid, "a function task has no input, so it cannot collect one")
 	case s.Kind == KindAgent && s.Content != "":
 		return abi.Errorf(abi.CodeInvalid, "an agent takes args, not content")
 	case s.Kind == KindProcessor && s.Args != nil:
@@ -162,6 +168,9 @@ func prepareInput(s *Spec) error {
 			s.Input, s.Content = []byte(s.Content), ""
 		}
 	case KindAgent:
+		if s.Collect {
+			return nil
+		}
 		if len(s.Input) == 0 {
 			if s.Args == nil {
 				s.Args = map[string]any{}
@@ -232,6 +241,42 @@ func checkTimes(s *Spec) error {
 	}
 	if err := s.Retry.validate(); err != nil {
 		return abi.Errorf(abi.CodeInvalid, "retry: %w", err)
+	}
+	return nil
+}
+
+// checkOrder checks what says when a task runs.
+func checkOrder(s *Spec) error {
+	s.Queue = or(s.Queue, DefaultQueue)
+	s.After = slices.Clone(s.After)
+	if len(s.After) > 0 {
+		s.AfterFailed = or(s.AfterFailed, AfterFail)
+	}
+	u := &s.Unique
+	switch {
+	case !validQueue(s.Queue):
+		return abi.Errorf(abi.CodeInvalid, "%.120q cannot name a queue: letters, digits, dot, underscore and dash, at most %d bytes", s.Queue, MaxQueueName)
+	case s.Priority < MinPriority || s.Priority > MaxPriority:
+		return abi.Errorf(abi.CodeInvalid, "the priority is %d; it must be between %d and %d", s.Priority, MinPriority, MaxPriority)
+	case s.Expiry < 0 || s.Expiry > MaxTimeout:
+		return abi.Errorf(abi.CodeInvalid, "the expiry is %v; it must be between 0 (none) and %v", s.Expiry, MaxTimeout)
+	case !plain(u.Key, MaxUniqueKey):
+		return abi.Errorf(abi.CodeInvalid, "the unique key %.120q is no plain text of at most %d bytes", u.Key, MaxUniqueKey)
+	case u.Key == "" && (u.Window != 0 || u.Existing):
+		return abi.Errorf(abi.CodeInvalid, "unique needs a key")
+	case u.Window < 0 || u.Window > MaxTimeout:
+		return abi.Errorf(abi.CodeInvalid, "the window of the unique key is %v; it must be between 0 (none) and %v", u.Window, MaxTimeout)
+	case len(s.After) > MaxAfter:
+		return abi.Errorf(abi.CodeInvalid, "the task waits for %d others; at most %d are allowed", len(s.After), MaxAfter)
+	case len(s.After) == 0 && s.AfterFailed != "":
+		return abi.Errorf(abi.CodeInvalid, "after_failed says what to do when another task fails: name it in after")
+	case s.AfterFailed != "" && s.AfterFailed != AfterFail && s.AfterFailed != AfterSkip && s.AfterFailed != AfterRun:
+		return abi.Errorf(abi.CodeInvalid, "after_failed is %.40q; it must be %s, %s or %s", s.AfterFailed, AfterFail, AfterSkip, AfterRun)
+	}
+	for i, id := range s.After {
+		if !plain(id, MaxLabelValue) || id == "" || slices.Contains(s.After[:i], id) {
+			return abi.Errorf(abi.CodeInvalid, "after names %.120q, which is no id, or names it twice", id)
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -102,7 +103,7 @@ func TestTransitionIsPure(t *testing.T) {
 	if err != nil || len(got.Attempts) != MaxKeptAttempts || got.Attempts[0].Number != 2 || got.Attempts[9].Number != 11 {
 		t.Fatalf("%v: attempts %+v", err, got.Attempts)
 	}
-	if !slices.Equal(before, attempts[:cap(attempts)]) {
+	if !reflect.DeepEqual(before, attempts[:cap(attempts)]) {
 		t.Fatal("the old attempts were written to")
 	}
 }

@@ -72,12 +72,11 @@ func newTask(n int) manager.Task {
 
 func create(t *testing.T, s manager.Store, task manager.Task) manager.Task {
 	t.Helper()
-	rev, err := s.Create(t.Context(), task, manager.QueueLimit{})
-	if err != nil {
+	tasks := []manager.Task{task}
+	if err := s.Create(t.Context(), tasks, manager.CreateOptions{}); err != nil {
 		t.Fatalf("Create: %v", err)
 	}
-	task.Revision = rev
-	return task
+	return tasks[0]
 }
 
 func claim(t *testing.T, s manager.Store, ttl time.Duration) (manager.Task, manager.Lease) {
@@ -88,7 +87,7 @@ func claim(t *testing.T, s manager.Store, ttl time.Duration) (manager.Task, mana
 	if err != nil {
 		t.Fatalf("Claim: %v", err)
 	}
-	if l.ID != task.ID || l.Token == "" || l.Expires.IsZero() {
+	if l.ID != task.ID || l.Token == 0 || l.Expires.IsZero() {
 		t.Fatalf("Claim gave task %s with lease %+v", task.ID, l)
 	}
 	return task, l
