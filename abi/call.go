@@ -15,22 +15,49 @@ type Call struct {
 	Task     string            // id of the task, for errors, logs and events; may be empty
 	Step     int               // number of the step in the task, from 1; 0: not a step
 	Attempt  int               // number of the attempt, from 1; 0: unknown
+
+	// Vars are the vars that the guest begins with; nil: those of the instance, as without a task. What the guest changes, it changes in
+	// a copy: the host never changes the map or its values, and the caller must not either while the call runs.
+	Vars map[string][]byte
+
+	// Checkpoint is the state that an earlier attempt saved last; nil: none. The host reads it during the call and never changes it.
+	Checkpoint []byte
+
+	// Save keeps a checkpoint, and returns when it is kept; nil: this call keeps none. A nil state forgets the one that is kept. Save
+	// may keep state, and must not change it. It is called by one goroutine at a time, never after the call, and also in the time that a
+	// cancelled guest has to tidy up. The call waits for it, whatever happens, so it must return soon; a guest may call it as often as it
+	// can. An error is told to the guest; the call goes on.
+	Save func(state []byte) error
 }
 
-// Result is what a call gave. When a call fails, the Result beside the error still has Function, Version and Usage as far as known.
+// Result is what a call gave. When a call fails, the Result beside the error still has Function, Version, Usage and Log as far as known.
 type Result struct {
 	Output   []byte // belongs to the caller
 	Function string // the function that ran, also when the call left the choice to the host
 	Version  Digest // the version that ran
 	Usage    Usage
+
+	// Vars are the vars as a call that succeeded has left them, where Call.Vars was not nil. The map belongs to the caller: it is
+	// Call.Vars itself where the guest changed nothing, and it shares the values that the guest left alone.
+	Vars map[string][]byte
+
+	// Log are the last lines that the guest logged at level info and above, or wrote to standard error, in this call, the oldest first:
+	// MaxLogLines at most. It does not depend on whether the host's log takes them, and belongs to the caller.
+	Log []LogLine
 }
 
-// LogLine is a line that a guest logged.
+// LogLine is one message of a guest. It may hold any text, line breaks and control characters included.
 type LogLine struct {
 	Time  time.Time `json:"time"`
-	Level string    `json:"level"` // one of Extism's words: trace, debug, info, warn, error
-	Text  string    `json:"text"`
+	Level string    `json:"level"` // trace, debug, info, warn or error
+	Text  string    `json:"text"`  // at most MaxLogLine bytes of valid UTF-8
 }
+
+// Bounds on Result.Log; the host cuts longer lines.
+const (
+	MaxLogLines = 20
+	MaxLogLine  = 512 // bytes
+)
 
 // Usage is what a call cost.
 type Usage struct {

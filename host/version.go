@@ -107,6 +107,7 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 	if err != nil {
 		return nil, err
 	}
+	i.lines.take() // of no call
 	if v.sandbox.restore {
 		if v.snapshot, err = i.snapshot(); err != nil {
 			v.pool.discard(i)
@@ -262,6 +263,9 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 			ended := v.host.now()
 			v.pool.leave(nil, ended)
 			res.Usage.Duration = ended - began
+			if i != nil {
+				res.Log = i.lines.take()
+			}
 			return res, err
 		}
 	}
@@ -271,6 +275,10 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 	res.Usage.Duration = ended - began
 	res.Usage.PeakMemory = i.peak()
 	res.Usage.Ticks = i.ticks
+	res.Log = i.lines.take()
+	if vars := i.takeVars(); err == nil {
+		res.Vars = vars
+	}
 	if !i.settle(intact) {
 		v.pool.discard(i)
 		i = nil
