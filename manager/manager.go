@@ -119,7 +119,8 @@ func (m *Manager) Start(ctx context.Context) error {
 func errClosed() error { return abi.Errorf(abi.CodeClosed, "the manager is stopped") }
 
 // Submit checks a task, stores it and returns it at once; it runs when a slot is free. When it returns without an error the task is
-// stored, as safely as the store can. Errors: CodeInvalid, CodeQueueFull (see SubmitWait), CodeClosed after Stop, CodeUnavailable
+// stored, as safely as the store can. With Spec.Unique it may be an earlier task that is returned. Errors: CodeInvalid, CodeQueueFull (see SubmitWait), CodeConflict
+// for a unique key that is held, CodeNotFound for a task of Spec.After that is unknown, CodeClosed after Stop, CodeUnavailable
 // from the store, or ctx's error.
 func (m *Manager) Submit(ctx context.Context, spec Spec) (Task, error) {
 	t, err := m.newTask(spec)
@@ -177,10 +178,14 @@ func (m *Manager) create(ctx context.Context, t *Task) error {
 		return errClosed()
 	}
 	limit := QueueLimit{Tasks: m.cfg.MaxQueue, Bytes: m.cfg.MaxQueueBytes}
+	id := t.ID
 	return m.announce(EventSubmit, t, func() error {
 		one := []Task{*t}
 		err := m.store.Create(ctx, one, CreateOptions{Limit: limit})
 		*t = one[0]
+		if t.ID != id { // another task holds the unique key
+			m.unannounce(id)
+		}
 		return err
 	})
 }

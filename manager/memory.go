@@ -130,9 +130,9 @@ func (s *memoryStore) add(t *Task, now time.Time) {
 	s.order = slices.Insert(s.order, i, r)
 	s.count(t, 1)
 	if u := &t.Spec.Unique; u.Key != "" {
-		var until time.Time
+		var until int64
 		if u.Window > 0 {
-			until = now.Add(u.Window)
+			until = now.Add(u.Window).UnixNano()
 		}
 		s.agenda.Hold(u.Key, t.ID, r.Seq, until, true)
 	}
@@ -232,9 +232,28 @@ func (s *memoryStore) Save(ctx context.Context, t Task, l Lease, records ...Reco
 	if err := s.checkRecords(records); err != nil {
 		return 0, err
 	}
+	if r.Payload.final && !t.Status.Final() {
+		if err := s.holdAgain(r, &t); err != nil {
+			return 0, err
+		}
+	}
 	s.putRecords(records)
 	s.replace(r, &t)
 	return t.Revision, nil
+}
+
+// holdAgain takes the unique key of a task that is to run again.
+func (s *memoryStore) holdAgain(r *record, t *Task) error {
+	key := t.Spec.Unique.Key
+	if key == "" {
+		return nil
+	}
+	h, held := s.agenda.Holder(key)
+	if held && h.Seq != r.Seq {
+		return KeyHeld(key, h.ID)
+	}
+	s.agenda.Hold(key, t.ID, r.Seq, h.Until, true)
+	return nil
 }
 
 // replace stores a task and gives it its new place.

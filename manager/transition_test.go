@@ -18,9 +18,9 @@ func TestTransitionTable(t *testing.T) {
 		},
 		StatusRunning: {
 			moveSucceed: StatusCompleted, moveFail: StatusFailed, moveAsk: StatusRunning, moveStop: StatusCancelled,
-			moveRelease: StatusPending, moveLose: StatusPending,
+			moveRelease: StatusPending, moveLose: StatusPending, moveNote: StatusRunning,
 		},
-		StatusCompleted: {}, StatusFailed: {}, StatusCancelled: {},
+		StatusCompleted: {}, StatusFailed: {moveRevive: StatusPending}, StatusCancelled: {moveRevive: StatusPending},
 	}
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, from := range Statuses() {
@@ -169,7 +169,10 @@ func TestTransitionProperties(t *testing.T) {
 			next, err := transition(task, c)
 			switch {
 			case err != nil && next.Status != task.Status,
-				err == nil && task.Status.Final(),
+				err == nil && task.Status.Final() && c.move != moveRevive,
+				task.Status == StatusCompleted && err == nil,
+				next.Crashes > MaxCrashes || (next.Crashes == MaxCrashes && next.Status != StatusFailed),
+				next.Retried > next.Attempt,
 				next.Status.Final() == next.FinishedAt.IsZero(),
 				next.Status == StatusRunning && (next.Attempt == 0 || next.StartedAt.IsZero() || next.AttemptAt.IsZero()),
 				next.Status == StatusCompleted && (next.Error != nil || next.Cause != "" || next.Progress != 1 || next.Partial != nil),

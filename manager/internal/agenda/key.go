@@ -1,7 +1,5 @@
 package agenda
 
-import "time"
-
 // Key is a unique key that is held: until the task that took it is final, and until Until.
 type Key struct {
 	ID    string // of the task
@@ -31,14 +29,12 @@ func (a *Agenda[P]) Holder(key string) (Key, bool) {
 	return *k, true
 }
 
-// Hold takes a key for a task; live says that the task is not final. A zero until is no window.
-func (a *Agenda[P]) Hold(key, id string, seq uint64, until time.Time, live bool) {
-	k := &Key{ID: id, Seq: seq, live: live}
-	if !until.IsZero() {
-		k.Until = until.UnixNano()
-		a.keys.addWindow(window{k.Until, key})
+// Hold takes a key for a task; live says that the task is not final. An until of 0 is no window.
+func (a *Agenda[P]) Hold(key, id string, seq uint64, until int64, live bool) {
+	if until != 0 {
+		a.keys.addWindow(window{until, key})
 	}
-	a.keys.held[key] = k
+	a.keys.held[key] = &Key{ID: id, Seq: seq, Until: until, live: live}
 }
 
 // Unhold gives a key back that was taken for a task which did not come to be.
