@@ -5,8 +5,12 @@ go 1.26.0
 require (
 	github.com/DataDog/zstd v1.5.7
 	github.com/extism/go-sdk v1.7.1
+	github.com/hibiken/asynq v0.26.0
 	github.com/itchyny/gojq v0.12.20
+	github.com/jackc/pgx/v5 v5.9.2
 	github.com/mattn/go-sqlite3 v1.14.53
+	github.com/riverqueue/river v0.37.0
+	github.com/riverqueue/river/riverdriver/riverpgxv5 v0.37.0
 	github.com/taskhost/taskhost v0.0.0
 	github.com/tetratelabs/wazero v1.12.0
 	github.com/yuin/goldmark v1.8.7
@@ -19,18 +23,14 @@ require (
 	github.com/dylibso/observe-sdk/go v0.0.0-20240819160327-2d926c5d788a // indirect
 	github.com/gobwas/glob v0.2.3 // indirect
 	github.com/google/uuid v1.6.0 // indirect
-	github.com/hibiken/asynq v0.26.0 // indirect
 	github.com/ianlancetaylor/demangle v0.0.0-20240805132620-81f5be970eca // indirect
 	github.com/itchyny/timefmt-go v0.1.9 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
-	github.com/jackc/pgx/v5 v5.9.2 // indirect
 	github.com/jackc/puddle/v2 v2.2.2 // indirect
 	github.com/pmezard/go-difflib v1.0.0 // indirect
 	github.com/redis/go-redis/v9 v9.14.1 // indirect
-	github.com/riverqueue/river v0.37.0 // indirect
 	github.com/riverqueue/river/riverdriver v0.37.0 // indirect
-	github.com/riverqueue/river/riverdriver/riverpgxv5 v0.37.0 // indirect
 	github.com/riverqueue/river/rivershared v0.37.0 // indirect
 	github.com/riverqueue/river/rivertype v0.37.0 // indirect
 	github.com/robfig/cron/v3 v3.0.1 // indirect
