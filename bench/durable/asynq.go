@@ -14,10 +14,10 @@ import (
 
 // What makes Asynq fastest here.
 const (
-	asynqServers = 4                     // each fetches one task at a time
-	asynqWorkers = 100                   // of all of them together
-	asynqPool    = 100                   // connections
-	asynqCheck   = 10 * time.Millisecond // how long an empty queue is left alone; its default of 1 s would count
+	asynqServers = 8                      // each fetches one task at a time
+	asynqWorkers = 104                    // of all of them together
+	asynqPool    = 100                    // connections
+	asynqCheck   = 100 * time.Millisecond // how long an empty queue is left alone; its default of 1 s would count
 )
 
 // asynqOn is Asynq on a Redis that has one of the settings of appendfsync.
