@@ -143,9 +143,7 @@ func (s *memoryStore) add(t *Task, now time.Time) {
 func (s *memoryStore) place(t *Task, now time.Time) agenda.Place {
 	p := t.Spec.place(now)
 	p.Due = unixNano(t.RunAt)
-	if t.Attempt == 0 {
-		p.Expires = unixNano(t.ExpiresAt)
-	}
+	p.Expires = unixNano(t.ExpiresAt)
 	for _, id := range t.Spec.After {
 		r := s.tasks[id]
 		if r == nil {

@@ -170,7 +170,7 @@ func (t *modelTask) key() time.Time {
 }
 
 func (m *model) expired(t *modelTask) bool {
-	return t.attempts == 0 && !t.expires.IsZero() && !t.expires.After(m.now)
+	return !t.expires.IsZero() && !t.expires.After(m.now)
 }
 
 func (m *model) start(t *modelTask) {
@@ -180,6 +180,7 @@ func (m *model) start(t *modelTask) {
 	default:
 		t.status = manager.StatusRunning
 		t.attempts++
+		t.expires = time.Time{}
 		t.ends = m.now.Add(t.op.takes)
 	}
 }
