@@ -57,11 +57,11 @@ func Run(t *testing.T, open func(t *testing.T) manager.Store) {
 	}
 }
 
-// newTask makes a pending task; later n means later id and time.
+// newTask makes a pending task; later n means later id and time. The id is a UUIDv7 of that time, whose last digits are n.
 func newTask(n int) manager.Task {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(time.Duration(n) * time.Second)
 	return manager.Task{
-		ID: fmt.Sprintf("01900000-0000-7000-8000-%012d", n), Status: manager.StatusPending, CreatedAt: at, TotalSteps: 1,
+		ID: fmt.Sprintf("%08x-%04x-7000-8000-%012d", at.UnixMilli()>>16, at.UnixMilli()&0xffff, n), Status: manager.StatusPending, CreatedAt: at, TotalSteps: 1,
 		Spec: manager.Spec{
 			Name: "upper", Kind: manager.KindProcessor, Steps: []manager.Step{{Plugin: "text", Function: "upper"}},
 			Input: []byte("hello"), Retry: manager.Retry{MaxAttempts: 1, Backoff: time.Second, MaxBackoff: time.Minute},
