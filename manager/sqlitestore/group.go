@@ -28,7 +28,8 @@ type change struct {
 	row    *row
 	kept   partMask // parts that are as they were
 	create bool
-	until  int64 // create: the end of the unique key's window; 0: none
+	key    string // a unique key that is held again, by a task that is to run again
+	until  int64  // create: the end of the unique key's window; 0: none
 }
 
 // group is what is committed together.
@@ -122,6 +123,9 @@ func (s *Store) undo(c *change) {
 		}
 		delete(s.tasks, int64(c.r.Seq))
 		return
+	}
+	if c.key != "" {
+		s.agenda.Release(c.key, c.r.Seq)
 	}
 	s.dismiss(c.r)
 }

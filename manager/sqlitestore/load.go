@@ -113,9 +113,8 @@ func (l *loading) row(st *sqlite3.Stmt, stat status) liveRow {
 		p.Plugins = sort.distinct
 	}
 	p.Priority, p.Since, p.Due = st.ColumnInt(3), st.ColumnInt64(5), st.ColumnInt64(6)
-	if st.ColumnInt(4) == 0 {
-		p.Expires = st.ColumnInt64(7)
-	}
+	p.Expires = st.ColumnInt64(7)
+	p.Holds = st.ColumnInt(4) > 0 && (p.Due != 0 || stat == running)
 	if st.ColumnType(11) != sqlite3.NULL {
 		row.spec = append([]byte{}, st.ColumnRawText(11)...)
 	}
@@ -143,7 +142,19 @@ func (l *loading) links() error {
 	}
 	s.agenda.Lock()
 	defer s.agenda.Unlock()
+	for _, holds := range []bool{true, false} { // those whose agent's turn it is go first
+		l.link(specs, holds)
+	}
+	return nil
+}
+
+// link adds those that hold their agent's turn, or those that do not.
+func (l *loading) link(specs []manager.Spec, holds bool) {
+	s := l.s
 	for i := range l.late {
+		if l.late[i].place.Holds != holds {
+			continue
+		}
 		row, spec := &l.late[i], &specs[i]
 		row.r.Payload.busy = nil
 		t := manager.Task{Spec: *spec}
@@ -159,7 +170,6 @@ func (l *loading) links() error {
 		}
 		l.add(row)
 	}
-	return nil
 }
 
 // runLoad is the goroutine that loads.

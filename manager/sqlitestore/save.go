@@ -119,6 +119,15 @@ func (v *saving) try(seq int64) (wait <-chan struct{}, err error) {
 		return nil, nil
 	}
 	c := change{r: r, row: v.row}
+	if key := t.Spec.Unique.Key; key != "" && k.status.final() && !t.Status.Final() {
+		h, held := s.agenda.Holder(key)
+		if held && h.Seq != r.Seq {
+			s.dismiss(r)
+			return nil, manager.KeyHeld(key, h.ID)
+		}
+		s.agenda.Hold(key, t.ID, r.Seq, h.Until, true)
+		c.key = key
+	}
 	if k.task != nil {
 		c.kept = sameParts(t, k.task) &^ k.loose
 	}

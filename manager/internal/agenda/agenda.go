@@ -104,6 +104,7 @@ type Place struct {
 	Due      int64    // not before; 0: at once
 	Expires  int64    // urgent from then on, unless it has begun; 0: never
 	Agent    string   // one task at a time; empty: no agent
+	Holds    bool     // it is its agent's turn already, though it is not due yet: an attempt was begun before
 	After    []uint64 // tasks that it names
 	Waits    []uint64 // those of them that are in the agenda
 	Key      string   // unique key, which must be free; see Hold
@@ -120,6 +121,9 @@ func (a *Agenda[P]) Add(e *Entry[P], p Place) {
 		if p.Agent != "" {
 			e.extra.line = a.line(p.Agent)
 			e.extra.line.tasks++
+			if p.Holds && e.extra.line.active == nil {
+				e.extra.line.active = e
+			}
 		}
 	}
 	for _, seq := range p.After {
