@@ -10,7 +10,7 @@ LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
 
 # plugins, plugins-shipped, toolchains, test-plugins
 include plugins.mk
-# plugins-bench
+# plugins-bench, bench-peers
 include bench/programs.mk
 
 .PHONY: help build demo test check lint fmt-check vet-all tidy-check race bench bench-wasmtime bench-compiles fuzz clean
@@ -76,7 +76,7 @@ tidy-check:
 race: warm
 	$(GO) test -race -timeout 15m ./...
 
-bench: plugins plugins-bench ## taskhost and its peers side by side, in one run; then Wasmtime, for reference
+bench: plugins plugins-bench bench-peers ## taskhost and its peers side by side, in one run; then Wasmtime, for reference
 	cd bench && $(GO) run .
 	@$(MAKE) --no-print-directory bench-wasmtime
 

@@ -1,7 +1,6 @@
 package abi
 
 import (
-	"regexp"
 	"strings"
 	"time"
 )
@@ -101,11 +100,26 @@ func (d Digest) Short() string {
 // MaxName bounds the names of plugins, in bytes.
 const MaxName = 100
 
-var nameRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
-
 // ValidName tells whether s can name a plugin: letters, digits, dot, underscore and dash, beginning with a letter or digit,
 // at most MaxName bytes. It is the file's base name without its extension.
-func ValidName(s string) bool { return len(s) <= MaxName && nameRE.MatchString(s) }
+func ValidName(s string) bool { return ValidWord(s, MaxName) }
+
+// ValidWord tells whether s is at most limit bytes of letters, digits, dot, underscore and dash, and begins with a letter or digit: what
+// plugins, labels, queues and schedules can be called.
+func ValidWord(s string, limit int) bool {
+	if s == "" || len(s) > limit {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case i > 0 && (c == '.' || c == '_' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return true
+}
 
 // ParseStep splits "plugin" or "plugin:function". The function is empty when it is not named.
 func ParseStep(s string) (plugin, function string, err error) {

@@ -2,7 +2,7 @@
 // of medians over rounds in which the sides take turns.
 //
 //	make bench
-//	go run . [PART...]   in this folder, some of the tables: calls, ready, compute, load, latencies, crowd
+//	go run . [PART...]   in this folder, some of the tables: calls, ready, compute, load, latencies, crowd, durable
 package main
 
 import (
@@ -14,6 +14,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/taskhost/taskhost/bench/durable"
 )
 
 func main() {
@@ -42,7 +44,11 @@ var parts = []part{
 	{"load", loading},
 	{"latencies", latencies},
 	{"crowd", crowd},
+	{"durable", queues},
 }
+
+// queues measures durable queues of tasks side by side.
+func queues(ctx context.Context, wasm files) error { return durable.Run(ctx, wasm["guests/noop"]) }
 
 func run(ctx context.Context, chosen []string) error {
 	for _, name := range chosen {

@@ -237,7 +237,9 @@ func (i *instance) tripped() instrument.Reason {
 func (i *instance) begin(ctx context.Context, call *abi.Call, report func(abi.Progress)) {
 	i.current = *call
 	i.parent, i.call, i.report = ctx, &i.current, report
-	i.callVars = vars{values: call.Vars}
+	if call.Vars != nil {
+		i.callVars = vars{values: call.Vars}
+	}
 	i.logged = 0
 	i.badInput = false
 	i.meter.starved = false

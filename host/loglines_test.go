@@ -91,6 +91,17 @@ func TestLogLinesOfStart(t *testing.T) {
 	}
 }
 
+// TestLogLinesOfFailedStart checks that a call for which no sandbox can be made has what the plugin said of it.
+func TestLogLinesOfFailedStart(t *testing.T) {
+	h := newHost(t, host.Config{})
+	swap(t, h, "vars", `{"taskhost": {"isolation": "fresh"}}`)
+	res, err := h.Run(t.Context(), abi.Call{Plugin: "vars", Function: "get", Config: map[string]string{"trap": "yes"}}, nil)
+	wantCode(t, err, abi.CodeTrap, "while it starts")
+	if !slices.Equal(lines(res), []string{"info it starts"}) || res.Output != nil || res.Vars != nil {
+		t.Errorf("the result is %+v", res)
+	}
+}
+
 // TestLogLinesBounds checks how many lines there are, the last ones, and how long they are.
 func TestLogLinesBounds(t *testing.T) {
 	h := newHost(t, host.Config{})

@@ -43,7 +43,7 @@ func (r *logRing) take() []abi.LogLine {
 		if l.cut {
 			text += "…"
 		}
-		list = append(list, abi.LogLine{Time: l.time, Level: levelName(l.level), Text: clip(text, abi.MaxLogLine)})
+		list = append(list, abi.LogLine{Time: l.time.UTC(), Level: levelName(l.level), Text: clip(text, abi.MaxLogLine)})
 	}
 	r.n = 0
 	return list

@@ -22,10 +22,10 @@ type Batch struct {
 func (m *Manager) SubmitBatch(ctx context.Context, specs []Spec) (Batch, error) {
 	b, err := m.newBatch(specs)
 	if err == nil {
-		err = m.createBatch(ctx, b.Tasks)
+		err = m.create(ctx, b.Tasks)
 	}
 	if err != nil {
-		_, err = m.submitted(Task{}, err)
+		_, err = m.submitted(&Task{}, err)
 		return Batch{}, err
 	}
 	return b, nil
@@ -42,7 +42,7 @@ func (m *Manager) newBatch(specs []Spec) (Batch, error) {
 	}
 	b := Batch{ID: id.String(), Tasks: make([]Task, len(specs))}
 	for i, spec := range specs {
-		if b.Tasks[i], err = m.newTask(spec); err == nil {
+		if err = m.newTask(&b.Tasks[i], spec); err == nil {
 			err = b.link(i)
 		}
 		if err != nil {
@@ -75,33 +75,6 @@ func (b *Batch) link(i int) error {
 		s.After[j] = b.Tasks[n-1].ID
 	}
 	return nil
-}
-
-// createBatch stores tasks and tells of them.
-func (m *Manager) createBatch(ctx context.Context, tasks []Task) error {
-	m.submitting.RLock()
-	defer m.submitting.RUnlock()
-	if m.stopping.Load() {
-		return errClosed()
-	}
-	o := CreateOptions{Limit: QueueLimit{Tasks: m.cfg.MaxQueue, Bytes: m.cfg.MaxQueueBytes}}
-	if !m.listens() {
-		return m.store.Create(ctx, tasks, o)
-	}
-	ids := make([]string, len(tasks))
-	for i := range tasks {
-		ids[i] = tasks[i].ID
-		m.promise(EventSubmit, ids[i])
-	}
-	err := m.store.Create(ctx, tasks, o)
-	for i := range tasks {
-		if err != nil || tasks[i].ID != ids[i] {
-			m.unannounce(ids[i])
-		} else {
-			m.tellUntold(&tasks[i])
-		}
-	}
-	return err
 }
 
 // BatchResult waits until all tasks of a batch have ended, and returns them in the order in which they were submitted, without Spec.Input,

@@ -57,4 +57,4 @@ func (l *Limit) Validate() error {
 	return nil
 }
 
-func validQueue(name string) bool { return len(name) <= MaxQueueName && labelRE.MatchString(name) }
+func validQueue(name string) bool { return abi.ValidWord(name, MaxQueueName) }

@@ -19,6 +19,10 @@ type Runner interface {
 	Run(ctx context.Context, call abi.Call, report func(abi.Progress)) (abi.Result, error)
 }
 
+// patient is a store whose Save may wait for a disk or a network. Then the slots of tasks that have ended are free while they are being
+// settled. Any Store may have this method.
+type patient interface{ Waits() bool }
+
 // Manager runs tasks. Its methods are safe for concurrent use. Make one with New.
 type Manager struct {
 	runner Runner
@@ -42,6 +46,7 @@ type Manager struct {
 	hardOnce   sync.Once
 	cutOff     atomic.Int64 // tasks that were cancelled or put back by that
 
+	settling    chan struct{} // bounds the attempts that wait to be settled; nil: they do not wait
 	workers     sync.WaitGroup
 	workersDone chan struct{} // closed when the last worker has left
 	quit        chan struct{} // ends the background work
@@ -84,6 +89,9 @@ func New(runner Runner, cfg Config) (*Manager, error) {
 	}
 	m.claiming, m.stopClaims = context.WithCancel(context.Background())
 	m.progress.kick = make(chan struct{}, 1)
+	if s, ok := m.store.(patient); ok && s.Waits() {
+		m.settling = make(chan struct{}, maxSettling)
+	}
 	for i := range m.shards {
 		m.shards[i].init()
 	}
@@ -123,43 +131,43 @@ func errClosed() error { return abi.Errorf(abi.CodeClosed, "the manager is stopp
 // for a unique key that is held, CodeNotFound for a task of Spec.After that is unknown, CodeClosed after Stop, CodeUnavailable
 // from the store, or ctx's error.
 func (m *Manager) Submit(ctx context.Context, spec Spec) (Task, error) {
-	t, err := m.newTask(spec)
+	tasks := make([]Task, 1)
+	err := m.newTask(&tasks[0], spec)
 	if err == nil {
-		err = m.create(ctx, &t)
+		err = m.create(ctx, tasks)
 	}
-	return m.submitted(t, err)
+	return m.submitted(&tasks[0], err)
 }
 
 // SubmitWait is Submit, but waits for room when the queue is full, until ctx ends or the manager stops.
 func (m *Manager) SubmitWait(ctx context.Context, spec Spec) (Task, error) {
-	t, err := m.newTask(spec)
+	tasks := make([]Task, 1)
+	err := m.newTask(&tasks[0], spec)
 	if err == nil {
-		err = m.create(ctx, &t)
+		err = m.create(ctx, tasks)
 		if err != nil && abi.CodeOf(err) == abi.CodeQueueFull {
-			err = m.room.wait(ctx, m.closing, func() error { return m.create(ctx, &t) })
+			err = m.room.wait(ctx, m.closing, func() error { return m.create(ctx, tasks) })
 		}
 	}
-	return m.submitted(t, err)
+	return m.submitted(&tasks[0], err)
 }
 
-// newTask makes a task of a spec; it is not stored.
-func (m *Manager) newTask(spec Spec) (Task, error) {
-	t := Task{Spec: spec}
-	spec, err := m.cfg.prepare(spec)
-	if err != nil {
-		return t, err
+// newTask makes t a task of a spec; it is not stored. With an error the task has no id.
+func (m *Manager) newTask(t *Task, given Spec) error {
+	t.Spec = given
+	spec := &t.Spec
+	if err := m.cfg.prepare(spec); err != nil {
+		return err
 	}
 	if m.runner == nil && spec.Kind != KindFunc {
-		return t, abi.Errorf(abi.CodeInvalid, "this manager runs Go functions only: it was made without a runner for plugins")
+		return abi.Errorf(abi.CodeInvalid, "this manager runs Go functions only: it was made without a runner for plugins")
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return t, abi.Errorf(abi.CodeInternal, "no random numbers for an id: %w", err)
+		return abi.Errorf(abi.CodeInternal, "no random numbers for an id: %w", err)
 	}
-	t = Task{
-		ID: id.String(), Spec: spec, Status: StatusPending, CreatedAt: now(), RunAt: spec.RunAt.UTC(),
-		TotalSteps: max(1, len(spec.Steps)), InputBytes: len(spec.Input),
-	}
+	t.ID, t.Status, t.CreatedAt, t.RunAt = id.String(), StatusPending, now(), spec.RunAt.UTC()
+	t.TotalSteps, t.InputBytes = max(1, len(spec.Steps)), len(spec.Input)
 	if spec.Expiry > 0 {
 		start := t.CreatedAt
 		if t.RunAt.After(start) {
@@ -167,33 +175,41 @@ func (m *Manager) newTask(spec Spec) (Task, error) {
 		}
 		t.ExpiresAt = start.Add(spec.Expiry)
 	}
-	return t, nil
+	return nil
 }
 
-// create stores a task and tells of it.
-func (m *Manager) create(ctx context.Context, t *Task) error {
+// create stores new tasks and tells of them; records are put with them. Afterwards a task may be an earlier one that holds its unique
+// key.
+func (m *Manager) create(ctx context.Context, tasks []Task, records ...Record) error {
 	m.submitting.RLock()
 	defer m.submitting.RUnlock()
 	if m.stopping.Load() {
 		return errClosed()
 	}
-	limit := QueueLimit{Tasks: m.cfg.MaxQueue, Bytes: m.cfg.MaxQueueBytes}
-	id := t.ID
-	return m.announce(EventSubmit, t, func() error {
-		one := []Task{*t}
-		err := m.store.Create(ctx, one, CreateOptions{Limit: limit})
-		*t = one[0]
-		if t.ID != id { // another task holds the unique key
-			m.unannounce(id)
+	o := CreateOptions{Limit: QueueLimit{Tasks: m.cfg.MaxQueue, Bytes: m.cfg.MaxQueueBytes}, Records: records}
+	if !m.listens() {
+		return m.store.Create(ctx, tasks, o)
+	}
+	ids := make([]string, len(tasks))
+	for i := range tasks {
+		ids[i] = tasks[i].ID
+		m.promise(EventSubmit, ids[i])
+	}
+	err := m.store.Create(ctx, tasks, o)
+	for i := range tasks {
+		if err != nil || tasks[i].ID != ids[i] {
+			m.unpromise(ids[i])
+		} else {
+			m.tellUntold(&tasks[i])
 		}
-		return err
-	})
+	}
+	return err
 }
 
 // submitted tells of a refusal; t may have no id then.
-func (m *Manager) submitted(t Task, err error) (Task, error) {
+func (m *Manager) submitted(t *Task, err error) (Task, error) {
 	if err == nil {
-		return t, nil
+		return *t, nil
 	}
 	if m.listens() {
 		refused := t.header()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -13,11 +12,9 @@ import (
 	"github.com/taskhost/taskhost/abi"
 )
 
-var labelRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
-
-// prepare checks a spec and returns the one that is kept: a copy with everything filled in, whose content or arguments have become
-// its input. It is idempotent, so a task's spec can be submitted again.
-func (c *Config) prepare(s Spec) (Spec, error) {
+// prepare checks a spec and makes it the one that is kept: everything is filled in, and content or arguments have become its input.
+// Slices and maps are copied first. It is idempotent, so a task's spec can be submitted again.
+func (c *Config) prepare(s *Spec) error {
 	s.Labels = maps.Clone(s.Labels)
 	s.Steps = slices.Clone(s.Steps)
 	for i := range s.Steps {
@@ -25,15 +22,15 @@ func (c *Config) prepare(s Spec) (Spec, error) {
 	}
 	s.Retry = s.Retry.or(c.Retry)
 	s.Timeout = or(s.Timeout, c.Timeout)
-	for _, check := range []func(*Spec) error{prepareKind, prepareSteps, prepareInput, prepareName, checkLabels, checkTimes, checkOrder} {
-		if err := check(&s); err != nil {
-			return Spec{}, err
+	for _, check := range [...]func(*Spec) error{prepareKind, prepareSteps, prepareInput, prepareName, checkLabels, checkTimes, checkOrder} {
+		if err := check(s); err != nil {
+			return err
 		}
 	}
 	if int64(len(s.Input)) > c.MaxInput {
-		return Spec{}, abi.Errorf(abi.CodeInvalid, "the input has %d bytes; at most %d are allowed", len(s.Input), c.MaxInput)
+		return abi.Errorf(abi.CodeInvalid, "the input has %d bytes; at most %d are allowed", len(s.Input), c.MaxInput)
 	}
-	return s, nil
+	return nil
 }
 
 func prepareKind(s *Spec) error {
@@ -222,7 +219,7 @@ func checkLabels(s *Spec) error {
 		return abi.Errorf(abi.CodeInvalid, "there are %d labels; at most %d are allowed", len(s.Labels), MaxLabels)
 	}
 	for k, v := range s.Labels {
-		if len(k) > MaxLabelName || !labelRE.MatchString(k) {
+		if !abi.ValidWord(k, MaxLabelName) {
 			return abi.Errorf(abi.CodeInvalid, "%.120q cannot name a label: letters, digits, dot, underscore and dash, at most %d bytes", k, MaxLabelName)
 		}
 		if !plain(v, MaxLabelValue) {
@@ -283,5 +280,13 @@ func checkOrder(s *Spec) error {
 
 // plain reports whether s is at most limit bytes of UTF-8 without control characters.
 func plain(s string, limit int) bool {
-	return len(s) <= limit && utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
+	if len(s) > limit {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' {
+			return utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
+		}
+	}
+	return true
 }

@@ -42,7 +42,7 @@ func (m *Manager) announce(kind EventKind, t *Task, save func() error) error {
 	}
 	m.promise(kind, t.ID)
 	if err := save(); err != nil {
-		m.unannounce(t.ID)
+		m.unpromise(t.ID)
 		return err
 	}
 	m.tellUntold(t)
@@ -57,8 +57,8 @@ func (m *Manager) promise(kind EventKind, id string) {
 	s.untold[id] = kind
 }
 
-// unannounce says that there is nothing to tell of a task after all.
-func (m *Manager) unannounce(id string) {
+// unpromise says that there is nothing to tell of a task after all.
+func (m *Manager) unpromise(id string) {
 	s := m.shard(id)
 	s.untoldMu.Lock()
 	defer s.untoldMu.Unlock()

@@ -56,8 +56,26 @@ func (m *Manager) attempt(t Task, l Lease) {
 		return
 	}
 	m.busy.Add(1)
-	defer m.end(r) // also when a Go function ends its goroutine
+	defer m.settle(r) // also when a Go function ends its goroutine
 	r.execute()
+}
+
+// maxSettling is how many attempts may wait for the store to settle them while their slots go on.
+const maxSettling = 1024
+
+// settle frees the slot and settles the attempt: here, or, where the store waits for a disk, in a goroutine of its own.
+func (m *Manager) settle(r *run) {
+	if m.settling == nil {
+		m.end(r)
+		m.busy.Add(-1)
+		return
+	}
+	m.settling <- struct{}{}
+	m.busy.Add(-1)
+	m.workers.Go(func() {
+		m.end(r)
+		<-m.settling
+	})
 }
 
 // begin moves a claimed task to running, and reports whether there is something to run.
@@ -127,7 +145,6 @@ func (m *Manager) settled(t *Task) {
 
 // end settles an attempt.
 func (m *Manager) end(r *run) {
-	defer m.busy.Add(-1)
 	id := r.lease.ID
 	r.write.Lock()
 	defer r.write.Unlock()

@@ -1,4 +1,4 @@
-// Vars. When it starts, the var "n" is 100, and it logs "it starts".
+// Vars. When it starts, the var "n" is 100, and it logs "it starts"; with the configuration key "trap" it traps then.
 //
 //   count  adds 1 to the var "n" and outputs it.
 //   fails  does the same, and fails.
@@ -10,6 +10,7 @@
 EXPORT(_initialize) void initialize(void) {
   var_set(text("n"), text("100"));
   log_info(text("it starts"));
+  if (config_get(text("trap"))) __builtin_trap();
 }
 
 static u64 add(void) {

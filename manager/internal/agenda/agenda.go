@@ -131,6 +131,9 @@ func (a *Agenda[P]) Add(e *Entry[P], p Place) {
 		a.expiry.push(p.Expires, e)
 	}
 	a.place(e, now())
+	if p.Expires != 0 {
+		a.setAlarm()
+	}
 }
 
 // now is the time in nanoseconds.
