@@ -157,6 +157,14 @@ func withoutStep(err error) error {
 	return &shown
 }
 
+// stepError is an error of a task, with the number of the step only where there are several.
+func stepError(t *manager.Task, err error) error {
+	if len(t.Spec.Steps) == 1 {
+		return withoutStep(err)
+	}
+	return err
+}
+
 // costText is what a task cost.
 func costText(t manager.Task) string {
 	u := t.Usage

@@ -3,16 +3,15 @@ package main
 import (
 	"context"
 
-	"github.com/taskhost/taskhost/manager"
+	"github.com/taskhost/taskhost/manager/sqlitestore"
 )
 
 // taskStore keeps the tasks of a data folder.
-type taskStore struct{ manager.Store }
+type taskStore struct{ *sqlitestore.Store }
 
-func (*taskStore) Close(context.Context) error { return nil }
-
-func openFile(context.Context, string) (*taskStore, error) {
-	return &taskStore{manager.NewMemoryStore()}, nil
+func openFile(ctx context.Context, file string) (*taskStore, error) {
+	s, err := sqlitestore.Open(ctx, sqlitestore.Config{Path: file})
+	return &taskStore{s}, err
 }
 
 func (*taskStore) Backup(context.Context, string) error { return nil }

@@ -167,7 +167,7 @@ func (a *app) printTasks(tasks []manager.Task) error {
 			took = durationText(x.Duration())
 		}
 		if x.Error != nil {
-			message = cut(errorLine(x.Error), 80)
+			message = cut(errorLine(stepError(x, x.Error)), 80)
 		}
 		t.add(id, string(x.Status), cut(oneLine(x.Spec.Name), 40), x.Spec.Queue, ageText(time.Since(x.CreatedAt)), took, fmt.Sprint(x.Attempt), orDash(message))
 	}

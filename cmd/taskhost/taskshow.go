@@ -60,7 +60,7 @@ func (a *app) taskText(t *manager.Task) string {
 	}
 	f.line("status", status)
 	if t.Error != nil {
-		f.line("error", string(t.Error.Code)+": "+errorLine(t.Error))
+		f.line("error", string(t.Error.Code)+": "+errorLine(stepError(t, t.Error)))
 	}
 	f.line("kind", string(s.Kind))
 	f.line("agent", oneLine(s.Agent()))
@@ -163,7 +163,7 @@ func attemptLines(t *manager.Task, all bool) []string {
 		}
 		out = append(out, text+", "+usageText(x.Usage))
 		if x.Error != nil {
-			out = append(out, "   "+string(x.Error.Code)+": "+errorLine(x.Error))
+			out = append(out, "   "+string(x.Error.Code)+": "+errorLine(stepError(t, x.Error)))
 		}
 		if x.Error != nil && all {
 			for line := range strings.Lines(x.Error.Detail) {
