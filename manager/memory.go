@@ -12,7 +12,7 @@ import (
 
 // memoryStore is a Store that keeps everything in memory. The agenda is its lock, too.
 type memoryStore struct {
-	agenda  *agenda.Agenda[*kept]
+	agenda  *agenda.Agenda[kept]
 	tasks   map[string]*record
 	order   []*record // by id; removed ones stay until there are many
 	removed int       // removed records in order
@@ -24,10 +24,13 @@ type memoryStore struct {
 	doneBytes    int64 // everything that final tasks hold
 
 	records map[recordKey]Record
+
+	plugins []string // for place
+	fresh   []int    // for Create
 }
 
 // record is one task and its place.
-type record = agenda.Entry[*kept]
+type record = agenda.Entry[kept]
 
 // kept is what the store keeps of a task.
 type kept struct {
@@ -43,7 +46,7 @@ type recordKey struct{ kind, name string }
 // It needs no closing.
 func NewMemoryStore() Store {
 	return &memoryStore{
-		agenda: agenda.New[*kept](PriorityStep), tasks: make(map[string]*record), records: make(map[recordKey]Record),
+		agenda: agenda.New[kept](PriorityStep), tasks: make(map[string]*record), records: make(map[recordKey]Record),
 	}
 }
 
@@ -53,11 +56,11 @@ func (s *memoryStore) Create(ctx context.Context, tasks []Task, o CreateOptions)
 	}
 	s.agenda.Lock()
 	defer s.agenda.Unlock()
-	fresh, bytes, err := s.fresh(tasks)
+	bytes, err := s.check(tasks)
 	if err != nil {
 		return err
 	}
-	if err := o.Limit.Check(s.counts.Pending, s.pendingBytes, len(fresh), bytes); err != nil {
+	if err := o.Limit.Check(s.counts.Pending, s.pendingBytes, len(s.fresh), bytes); err != nil {
 		return err
 	}
 	if err := s.checkRecords(o.Records); err != nil {
@@ -65,16 +68,16 @@ func (s *memoryStore) Create(ctx context.Context, tasks []Task, o CreateOptions)
 	}
 	s.putRecords(o.Records)
 	now := time.Now()
-	for _, i := range fresh {
+	for _, i := range s.fresh {
 		s.add(&tasks[i], now)
 	}
 	return nil
 }
 
-// fresh checks new tasks against what is there. It returns the numbers of those that are to be created, and replaces the others by
-// the tasks that hold their keys.
-func (s *memoryStore) fresh(tasks []Task) (fresh []int, bytes int64, err error) {
-	fresh = make([]int, 0, len(tasks))
+// check checks new tasks against what is there. It leaves the numbers of those that are to be created in fresh, and replaces the others by
+// the tasks that hold their keys. The size is that of the fresh ones.
+func (s *memoryStore) check(tasks []Task) (bytes int64, err error) {
+	s.fresh = s.fresh[:0]
 	var inBatch map[string]int // of ids
 	if len(tasks) > 1 {
 		inBatch = make(map[string]int, len(tasks))
@@ -82,46 +85,46 @@ func (s *memoryStore) fresh(tasks []Task) (fresh []int, bytes int64, err error) 
 	for i := range tasks {
 		t := &tasks[i]
 		if t.Status != StatusPending {
-			return nil, 0, &abi.Error{Code: abi.CodeInvalid, Task: t.ID, Message: "a new task must be pending"}
+			return 0, &abi.Error{Code: abi.CodeInvalid, Task: t.ID, Message: "a new task must be pending"}
 		}
 		_, twice := inBatch[t.ID]
 		if _, taken := s.tasks[t.ID]; taken || twice {
-			return nil, 0, IDInUse(t.ID)
+			return 0, IDInUse(t.ID)
 		}
 		for _, id := range t.Spec.After {
 			if _, ok := inBatch[id]; !ok && s.tasks[id] == nil {
-				return nil, 0, UnknownAfter(id)
+				return 0, UnknownAfter(id)
 			}
 		}
 		if key := t.Spec.Unique.Key; key != "" {
 			if h, held := s.agenda.Holder(key); held {
 				existing := s.tasks[h.ID]
 				if existing == nil || !t.Spec.Unique.Existing {
-					return nil, 0, KeyHeld(key, h.ID)
+					return 0, KeyHeld(key, h.ID)
 				}
 				*t = existing.Payload.task
 				continue
 			}
-			for _, j := range fresh {
+			for _, j := range s.fresh {
 				if tasks[j].Spec.Unique.Key == key {
-					return nil, 0, KeyHeld(key, tasks[j].ID)
+					return 0, KeyHeld(key, tasks[j].ID)
 				}
 			}
 		}
 		if inBatch != nil {
 			inBatch[t.ID] = i
 		}
-		fresh = append(fresh, i)
+		s.fresh = append(s.fresh, i)
 		bytes += t.Spec.Bytes()
 	}
-	return fresh, bytes, nil
+	return bytes, nil
 }
 
 // add stores a new task and gives it its place.
 func (s *memoryStore) add(t *Task, now time.Time) {
 	t.Revision = 1
 	s.seq++
-	r := &record{Payload: &kept{task: *t}, Seq: s.seq}
+	r := &record{Payload: kept{task: *t}, Seq: s.seq}
 	s.tasks[t.ID] = r
 	i := len(s.order)
 	for i > 0 && s.order[i-1].Payload.task.ID > t.ID {
@@ -141,11 +144,10 @@ func (s *memoryStore) add(t *Task, now time.Time) {
 
 // place is what a task that is not final needs of the agenda.
 func (s *memoryStore) place(t *Task, now time.Time) agenda.Place {
-	p := t.Spec.place(now)
+	p := t.Spec.place(now, s.plugins[:0])
+	s.plugins = p.Plugins
 	p.Due = unixNano(t.RunAt)
-	if t.Attempt == 0 {
-		p.Expires = unixNano(t.ExpiresAt)
-	}
+	p.Expires = unixNano(t.ExpiresAt)
 	for _, id := range t.Spec.After {
 		r := s.tasks[id]
 		if r == nil {
@@ -160,9 +162,10 @@ func (s *memoryStore) place(t *Task, now time.Time) agenda.Place {
 }
 
 // place is what a spec says of a task's place; the times and After are left to the store.
-func (s *Spec) place(now time.Time) agenda.Place {
+// Plugins are appended to the slice that is given.
+func (s *Spec) place(now time.Time, plugins []string) agenda.Place {
 	p := agenda.Place{
-		Queue: s.Queue, Priority: s.Priority, Since: now.UnixNano(), Agent: s.Agent(), Key: s.Unique.Key, Plugins: make([]string, 0, len(s.Steps)),
+		Queue: s.Queue, Priority: s.Priority, Since: now.UnixNano(), Agent: s.Agent(), Key: s.Unique.Key, Plugins: plugins,
 	}
 	for i := range s.Steps {
 		if plugin := s.Steps[i].Plugin; !slices.Contains(p.Plugins, plugin) {
@@ -258,7 +261,7 @@ func (s *memoryStore) holdAgain(r *record, t *Task) error {
 
 // replace stores a task and gives it its new place.
 func (s *memoryStore) replace(r *record, t *Task) {
-	k := r.Payload
+	k := &r.Payload
 	s.count(&k.task, -1)
 	t.Revision++
 	k.task = *t
@@ -330,7 +333,7 @@ func (s *memoryStore) scan(f *Filter, cursor string, limit int, page *Page) (nex
 			return s.order[i].Payload.task.ID, true
 		}
 		i--
-		k := s.order[i].Payload
+		k := &s.order[i].Payload
 		if k.gone {
 			continue
 		}
@@ -381,7 +384,7 @@ func (s *memoryStore) Sweep(ctx context.Context, keep Retention, max int) (int, 
 
 // remove forgets a final task.
 func (s *memoryStore) remove(r *record) {
-	k := r.Payload
+	k := &r.Payload
 	s.done.remove(r)
 	s.count(&k.task, -1)
 	delete(s.tasks, k.task.ID)

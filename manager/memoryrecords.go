@@ -105,7 +105,7 @@ func queueStatuses(groups []agenda.Status) []QueueStatus {
 type doneList struct{ first, last *record }
 
 func (l *doneList) append(r *record) {
-	k := r.Payload
+	k := &r.Payload
 	k.prev, k.next = l.last, nil
 	if l.last == nil {
 		l.first = r
@@ -116,7 +116,7 @@ func (l *doneList) append(r *record) {
 }
 
 func (l *doneList) remove(r *record) {
-	k := r.Payload
+	k := &r.Payload
 	if k.prev == nil {
 		l.first = k.next
 	} else {

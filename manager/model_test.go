@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/manager"
+	"github.com/taskhost/taskhost/manager/sqlitestore"
 )
 
 // The model is a task manager with one slot, as simple as it can be: a list of tasks and the rules of which goes next. The test has
@@ -64,6 +66,7 @@ func drawOps(rt *rapid.T) []modelOp {
 type modelTask struct {
 	op       modelOp
 	id       string
+	created  time.Time
 	status   manager.Status
 	attempts int
 	retried  int
@@ -170,7 +173,7 @@ func (t *modelTask) key() time.Time {
 }
 
 func (m *model) expired(t *modelTask) bool {
-	return t.attempts == 0 && !t.expires.IsZero() && !t.expires.After(m.now)
+	return !t.expires.IsZero() && !t.expires.After(m.now)
 }
 
 func (m *model) start(t *modelTask) {
@@ -180,6 +183,8 @@ func (m *model) start(t *modelTask) {
 	default:
 		t.status = manager.StatusRunning
 		t.attempts++
+		t.due = time.Time{}
+		t.expires = time.Time{}
 		t.ends = m.now.Add(t.op.takes)
 	}
 }
@@ -264,11 +269,7 @@ func TestModel(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				ops := drawOps(rt)
 				var failure string
-				synctest.Test(t, func(t *testing.T) {
-					store, closeStore := open(t)
-					failure = playModel(t, store, ops)
-					closeStore()
-				})
+				synctest.Test(t, func(t *testing.T) { failure = playModel(t, open, ops) })
 				if failure != "" {
 					rt.Fatal(failure)
 				}
@@ -277,9 +278,36 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// modelStores open the stores that the model is compared on.
-var modelStores = map[string]func(*testing.T) (manager.Store, func()){
-	"memory": func(*testing.T) (manager.Store, func()) { return manager.NewMemoryStore(), func() {} },
+// modelStores make what opens the stores that the model is compared on. A restart of the manager closes its store and opens it again.
+var modelStores = map[string]func(*testing.T) (open func() manager.Store){
+	"memory": func(*testing.T) func() manager.Store {
+		s := manager.NewMemoryStore()
+		return func() manager.Store { return s }
+	},
+	"sqlite": func(t *testing.T) func() manager.Store {
+		path := filepath.Join(t.TempDir(), "tasks.db")
+		return func() manager.Store {
+			s, err := sqlitestore.Open(t.Context(), sqlitestore.Config{Path: path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Queues(t.Context()); err != nil { // waits until all is loaded: the model has no tasks that come later
+				t.Fatal(err)
+			}
+			return s
+		}
+	},
+}
+
+// closeModel stops a manager, which puts the running task back, and closes its store.
+func closeModel(m *manager.Manager, store manager.Store) error {
+	if err := m.Stop(canceled()); err != nil && abi.CodeOf(err) != abi.CodeCancelled {
+		return err
+	}
+	if s, ok := store.(interface{ Close(context.Context) error }); ok {
+		return s.Close(context.Background())
+	}
+	return nil
 }
 
 // modelConfig has one slot, and nothing in it ends a lease or forgets a task.
@@ -288,9 +316,16 @@ func modelConfig(store manager.Store) manager.Config {
 }
 
 // playModel does the operations, and says where the two differ.
-func playModel(t *testing.T, store manager.Store, ops []modelOp) string {
+func playModel(t *testing.T, stores func(*testing.T) func() manager.Store, ops []modelOp) (failure string) {
+	open := stores(t)
+	store := open()
 	m := start(t, runner(scripted), modelConfig(store))
 	mod := &model{now: time.Now(), paused: map[string]bool{}}
+	defer func() {
+		if err := closeModel(m, store); err != nil && failure == "" {
+			failure = err.Error()
+		}
+	}()
 	for n, op := range ops {
 		what := fmt.Sprintf("operation %d, %+v", n, op)
 		switch op.kind {
@@ -329,7 +364,15 @@ func playModel(t *testing.T, store manager.Store, ops []modelOp) string {
 				return fmt.Sprintf("%s: %v", what, err)
 			}
 		case "restart":
-			m = restartModel(t, m, mod, store)
+			if err := closeModel(m, store); err != nil {
+				return err.Error()
+			}
+			mod.release()
+			if again := open(); again != store {
+				mod.reload()
+				store = again
+			}
+			m = start(t, runner(scripted), modelConfig(store))
 		}
 		synctest.Wait()
 		mod.settle()
@@ -343,9 +386,6 @@ func playModel(t *testing.T, store manager.Store, ops []modelOp) string {
 			return what + ", after the wait: " + problem
 		}
 	}
-	if err := m.Stop(canceled()); err != nil && abi.CodeOf(err) != abi.CodeCancelled {
-		return err.Error()
-	}
 	return ""
 }
 
@@ -356,7 +396,7 @@ func canceled() context.Context {
 }
 
 func (m *model) add(op modelOp, id string, after *modelTask) {
-	task := &modelTask{op: op, id: id, status: manager.StatusPending, after: after}
+	task := &modelTask{op: op, id: id, status: manager.StatusPending, after: after, created: m.now}
 	if op.delay > 0 {
 		task.due = m.now.Add(op.delay)
 	}
@@ -379,18 +419,31 @@ func retryModel(t *testing.T, m *manager.Manager, mod *model, target *modelTask)
 	return ""
 }
 
-// restartModel stops the manager, which puts the running task back, and makes another on the same store.
-func restartModel(t *testing.T, m *manager.Manager, mod *model, store manager.Store) *manager.Manager {
-	if err := m.Stop(canceled()); err != nil && abi.CodeOf(err) != abi.CodeCancelled {
-		t.Fatal(err)
-	}
-	for _, task := range mod.tasks {
+// release puts the running task back: the manager stops.
+func (m *model) release() {
+	for _, task := range m.tasks {
 		if task.status == manager.StatusRunning {
 			task.status, task.ends = manager.StatusPending, time.Time{}
 			task.attempts--
 		}
 	}
-	return start(t, runner(scripted), modelConfig(store))
+}
+
+// reload forgets what a store in a file does not keep: when a task became due, other than by its own time, and whose turn it is where no
+// attempt was begun.
+func (m *model) reload() {
+	for _, t := range m.tasks {
+		if t.status != manager.StatusPending {
+			continue
+		}
+		if !t.since.IsZero() {
+			t.since = t.created
+			if t.due.After(t.since) {
+				t.since = t.due
+			}
+		}
+		t.active = t.active && t.attempts > 0 && !t.due.IsZero()
+	}
 }
 
 // compare says what differs.

@@ -150,10 +150,13 @@ func (r *run) saveCheckpoint(step int, state []byte) error {
 	}
 	r.mu.Unlock()
 	_, err := r.m.save(r, change{move: moveNote, now: now()})
-	if err != nil {
-		return fmt.Errorf("saving a checkpoint: %w", err)
+	switch code := abi.CodeOf(err); code {
+	case "":
+		return nil
+	case abi.CodeLeaseLost, abi.CodeNotFound:
+		r.cancel(stopError(r.lease.ID, CauseLeaseLost))
 	}
-	return nil
+	return fmt.Errorf("saving a checkpoint: %w", err)
 }
 
 // lastLines joins two logs and keeps the end.

@@ -60,7 +60,7 @@ type Task struct {
 
 	CreatedAt  time.Time `json:"created_at"`
 	RunAt      time.Time `json:"run_at,omitzero"`      // pending: not before this
-	ExpiresAt  time.Time `json:"expires_at,omitzero"`  // pending and never begun: fails then
+	ExpiresAt  time.Time `json:"expires_at,omitzero"`  // not begun yet: fails then
 	StartedAt  time.Time `json:"started_at,omitzero"`  // start of the first attempt
 	FinishedAt time.Time `json:"finished_at,omitzero"` // when it became final
 

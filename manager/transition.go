@@ -132,7 +132,7 @@ func start(t Task, c change) Task {
 	if t.PartialCut {
 		t.Partial, t.PartialStep, t.PartialCut = nil, 0, false
 	}
-	t.Status, t.AttemptAt, t.RunAt, t.Error, t.Cause = StatusRunning, c.now, time.Time{}, nil, ""
+	t.Status, t.AttemptAt, t.RunAt, t.ExpiresAt, t.Error, t.Cause = StatusRunning, c.now, time.Time{}, time.Time{}, nil, ""
 	t.Attempt++
 	t.TotalSteps = max(1, len(t.Spec.Steps))
 	t.CurrentStep = t.PartialStep + 1

@@ -114,7 +114,7 @@ func (m *Manager) firstMove(r *run, now time.Time) change {
 	switch {
 	case t.Status == StatusRunning:
 		return change{move: moveLose, now: now}
-	case t.Attempt == 0 && !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt):
+	case !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt):
 		return change{move: moveFail, now: now, err: expiredError(t)}
 	case m.hardStopped() && m.cfg.KeepOnStop:
 		return change{move: moveRelease, now: now}

@@ -411,6 +411,34 @@ func revive(t *testing.T, s manager.Store) {
 	sweep(t, s, manager.Retention{FinishedAfter: time.Now().Add(time.Hour)}, 10, 1)
 }
 
+func reviveKey(t *testing.T, s manager.Store) {
+	keyed := func(n int) manager.Task {
+		task := newTask(n)
+		task.Spec.Unique = manager.Unique{Key: "k"}
+		return task
+	}
+	create(t, s, keyed(1))
+	_, l := claim(t, s, ttl)
+	failed := finish(t, s, l)
+	again := failed
+	again.Status, again.FinishedAt, again.Output, again.OutputBytes = manager.StatusPending, time.Time{}, nil, 0
+
+	other := create(t, s, keyed(2))
+	_, err := s.Save(t.Context(), again, manager.Lease{})
+	wantCode(t, err, abi.CodeConflict)
+	if id := abi.AsError(err).Task; id != other.ID {
+		t.Fatalf("the error names %q, not the holder", id)
+	}
+	get(t, s, failed)
+	_, l = claim(t, s, ttl)
+	finish(t, s, l)
+	save(t, s, again, manager.Lease{})
+	wantCode(t, s.Create(t.Context(), []manager.Task{keyed(3)}, manager.CreateOptions{}), abi.CodeConflict)
+	_, l = claim(t, s, ttl)
+	finish(t, s, l)
+	create(t, s, keyed(3))
+}
+
 func deleteFinal(t *testing.T, s manager.Store) {
 	task := with(t, s, 1, func(task *manager.Task) { task.Spec.Labels = map[string]string{"who": "me"} })
 	wantCode(t, s.Delete(t.Context(), task.ID), abi.CodeConflict)

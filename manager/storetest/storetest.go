@@ -69,6 +69,7 @@ func Run(t *testing.T, open func(t *testing.T) manager.Store) {
 		{"a unique key holds for its window", uniqueWindow},
 		{"a task that expires comes up at once", expiry},
 		{"a final task can be revived", revive},
+		{"a revived task takes its unique key again", reviveKey},
 		{"delete removes what has ended", deleteFinal},
 		{"records compare revisions", records},
 		{"records go with tasks, all or nothing", recordsWithTasks},

@@ -46,6 +46,7 @@ type Entry[P any] struct {
 	queue    *group[P]
 	sort     *sort[P]
 	since    int64 // when it became due
+	rank     int64 // among those that are ready: when it became due, moved by its priority
 	due      int64 // not before
 	lease    *lease[P]
 	extra    *extra[P] // nil: nothing of that
@@ -103,6 +104,7 @@ type Place struct {
 	Due      int64    // not before; 0: at once
 	Expires  int64    // urgent from then on, unless it has begun; 0: never
 	Agent    string   // one task at a time; empty: no agent
+	Holds    bool     // it is its agent's turn already, though it is not due yet: an attempt was begun before
 	After    []uint64 // tasks that it names
 	Waits    []uint64 // those of them that are in the agenda
 	Key      string   // unique key, which must be free; see Hold
@@ -119,6 +121,9 @@ func (a *Agenda[P]) Add(e *Entry[P], p Place) {
 		if p.Agent != "" {
 			e.extra.line = a.line(p.Agent)
 			e.extra.line.tasks++
+			if p.Holds && e.extra.line.active == nil {
+				e.extra.line.active = e
+			}
 		}
 	}
 	for _, seq := range p.After {
@@ -127,11 +132,9 @@ func (a *Agenda[P]) Add(e *Entry[P], p Place) {
 	for _, seq := range p.Waits {
 		a.dependents[seq] = append(a.dependents[seq], e)
 	}
-	if p.Expires != 0 {
-		a.expiry.push(p.Expires, e)
-	}
 	a.place(e, now())
 	if p.Expires != 0 {
+		a.expiry.push(p.Expires, e)
 		a.setAlarm()
 	}
 }
@@ -150,6 +153,11 @@ func (a *Agenda[P]) place(e *Entry[P], now int64) {
 		a.delayed.push(e.due, e)
 		a.setAlarm()
 	default:
+		if x != nil && x.line != nil {
+			if a.promote(now); e.state == urgent { // what became due before goes before it; and it may itself have expired
+				return
+			}
+		}
 		a.makeReady(e)
 	}
 }
@@ -167,7 +175,8 @@ func (a *Agenda[P]) makeReady(e *Entry[P]) {
 		q.busy = len(a.busy)
 		a.busy = append(a.busy, q)
 	}
-	q.ready.push(e.since-int64(e.priority)*a.step, e)
+	e.rank = e.since - int64(e.priority)*a.step
+	q.ready.push(e.rank, e)
 	if q.opens(now()) == 0 {
 		a.wake()
 	} else {
@@ -196,10 +205,6 @@ func (a *Agenda[P]) Finish(e *Entry[P]) {
 	a.leave(e)
 	e.state = gone
 	a.leaveGroups(e)
-	if x := e.extra; x != nil {
-		a.finishExtra(e, x)
-		e.extra = nil
-	}
 	waiting := a.dependents[e.Seq]
 	delete(a.dependents, e.Seq)
 	for _, d := range waiting {
@@ -211,6 +216,10 @@ func (a *Agenda[P]) Finish(e *Entry[P]) {
 			a.place(d, d.since)
 		}
 	}
+	if x := e.extra; x != nil { // last, so that the next one of the line is the first of all that may go on
+		a.finishExtra(e, x)
+		e.extra = nil
+	}
 }
 
 func (a *Agenda[P]) finishExtra(e *Entry[P], x *extra[P]) {
@@ -220,6 +229,7 @@ func (a *Agenda[P]) finishExtra(e *Entry[P], x *extra[P]) {
 		}
 	}
 	if x.line != nil {
+		a.promote(now())
 		a.leaveLine(e, x.line)
 	}
 	if x.key != "" {

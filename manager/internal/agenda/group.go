@@ -173,7 +173,7 @@ func (a *Agenda[P]) uncount(e *Entry[P]) {
 // park makes an entry wait for a plugin.
 func (a *Agenda[P]) park(e *Entry[P], g *group[P]) {
 	e.state = parked
-	g.ready.push(e.since-int64(e.priority)*a.step, e)
+	g.ready.push(e.rank, e)
 	a.closed[g] = struct{}{}
 }
 

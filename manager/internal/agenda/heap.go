@@ -19,9 +19,18 @@ func (i item[P]) less(j item[P]) bool {
 	return i.key < j.key || (i.key == j.key && i.e.Seq < j.e.Seq)
 }
 
-// inState tells whether an item still belongs where it is.
+// inState tells whether an item still belongs where it is: an entry may have left and come again with another key.
 func inState[P any](h *heap[P], i item[P]) bool {
-	return i.e.state == h.state && (h.state != delayed || i.key == i.e.due)
+	if i.e.state != h.state {
+		return false
+	}
+	switch h.state {
+	case delayed:
+		return i.key == i.e.due
+	case ready, parked:
+		return i.key == i.e.rank
+	}
+	return true
 }
 
 // expires tells so for the heap of expiries.

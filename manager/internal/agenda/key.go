@@ -44,6 +44,9 @@ func (a *Agenda[P]) Unhold(key string, seq uint64) {
 	}
 }
 
+// Release says that the task which holds a key is final after all.
+func (a *Agenda[P]) Release(key string, seq uint64) { a.keys.release(key, seq) }
+
 // release says that the task which holds a key is final.
 func (k *keys) release(key string, seq uint64) {
 	h := k.held[key]
