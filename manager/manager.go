@@ -54,6 +54,7 @@ type Manager struct {
 	closeOnce   sync.Once
 
 	progress      dirtyRuns
+	schedules     schedules
 	sweep         chan struct{} // asks the sweeper to look; has room for one
 	finished      atomic.Int64  // tasks that became final since the sweeper looked
 	finishedBytes atomic.Int64  // what they hold
@@ -89,6 +90,7 @@ func New(runner Runner, cfg Config) (*Manager, error) {
 	}
 	m.claiming, m.stopClaims = context.WithCancel(context.Background())
 	m.progress.kick = make(chan struct{}, 1)
+	m.schedules.wake = make(chan struct{}, 1)
 	if s, ok := m.store.(patient); ok && s.Waits() {
 		m.settling = make(chan struct{}, maxSettling)
 	}
@@ -121,6 +123,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	m.background.Go(m.flushProgress)
 	m.background.Go(m.keepLeases)
 	m.background.Go(m.sweepFinished)
+	m.background.Go(m.fireSchedules)
 	return nil
 }
 

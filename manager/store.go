@@ -108,7 +108,7 @@ const MaxRecord = 8 << 20
 // CreateOptions are what Create has to observe besides the tasks.
 type CreateOptions struct {
 	Limit   QueueLimit
-	Records []Record // put with the tasks, all or nothing
+	Records []Record // put with the tasks, all or nothing; for one that has changed, the error is CodeConflict without a Task
 }
 
 // PriorityStep is the wait that one step of Spec.Priority counts as much as.

@@ -36,13 +36,15 @@ var rules = []rule{
 	},
 	{
 		pkg: "manager", own: []string{"abi"},
-		modules: []string{"github.com/google/uuid"},
+		modules: []string{"github.com/google/uuid", "github.com/netresearch/go-cron"},
 		why:     "who embeds the manager may run it on something other than our host",
 	},
 	{
 		pkg: "monitor", own: []string{"abi", "host", "manager"},
-		modules: append([]string{"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid"}, prometheus...),
-		why:     "monitoring listens to events; Prometheus is linked in here and nowhere below",
+		modules: append([]string{
+			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
+		}, prometheus...),
+		why: "monitoring listens to events; Prometheus is linked in here and nowhere below",
 	},
 	{
 		pkg: "sdk", own: []string{"abi"}, why: "what plugin authors import stays small",
@@ -50,7 +52,7 @@ var rules = []rule{
 	{
 		pkg: "cmd/taskhost", own: []string{"abi", "host", "manager", "monitor", "internal"},
 		modules: append([]string{
-			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid",
+			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
 			"github.com/urfave/cli/v2", "github.com/cpuguy83/go-md2man/v2", "github.com/russross/blackfriday/v2", "github.com/xrash/smetrics",
 			"github.com/vbauerster/mpb/v8", "github.com/VividCortex/ewma", "github.com/acarl005/stripansi",
 			"github.com/mattn/go-runewidth", "github.com/rivo/uniseg", "golang.org/x/term",
