@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/manager"
+	"github.com/taskhost/taskhost/manager/sqlitestore"
 )
 
 // store is one of taskhost's.
@@ -23,10 +25,19 @@ type store struct {
 
 var stores = []store{
 	{"taskhost, memory store", "no: it is in memory alone", 200_000, 16, openMemory},
+	{"taskhost, SQLite store", "yes", 200_000, 64, openSQLite},
 }
 
 func openMemory(context.Context, string) (manager.Store, func() error, error) {
 	return manager.NewMemoryStore(), func() error { return nil }, nil
+}
+
+func openSQLite(ctx context.Context, dir string) (manager.Store, func() error, error) {
+	s, err := sqlitestore.Open(ctx, sqlitestore.Config{Path: filepath.Join(dir, "tasks.db")})
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, func() error { return s.Close(context.Background()) }, nil
 }
 
 // ours are the rows of taskhost.
@@ -98,7 +109,14 @@ func (q *ourQueue) submit(ctx context.Context) error {
 	return err
 }
 
-func (q *ourQueue) submitMany(context.Context, int) error { return errNoBatch }
+func (q *ourQueue) submitMany(ctx context.Context, n int) error {
+	specs := make([]manager.Spec, n)
+	for i := range specs {
+		specs[i] = manager.ProcessorTask(ourContent, "noop")
+	}
+	_, err := q.manager.SubmitBatch(ctx, specs)
+	return err
+}
 
 func (q *ourQueue) worked(ctx context.Context) (int, error) { return q.completed(ctx) }
 

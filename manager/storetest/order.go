@@ -507,8 +507,11 @@ func recordsWithTasks(t *testing.T, s manager.Store) {
 	if err := s.Create(t.Context(), []manager.Task{newTask(1)}, manager.CreateOptions{Records: []manager.Record{rec}}); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, s.Create(t.Context(), []manager.Task{newTask(2)}, manager.CreateOptions{Records: []manager.Record{rec}}), abi.CodeConflict)
-	_, err := s.Get(t.Context(), newTask(2).ID)
+	err := s.Create(t.Context(), []manager.Task{newTask(2)}, manager.CreateOptions{Records: []manager.Record{rec}})
+	if wantCode(t, err, abi.CodeConflict); abi.AsError(err).Task != "" {
+		t.Errorf("the conflict of a record names a task: %v", err)
+	}
+	_, err = s.Get(t.Context(), newTask(2).ID)
 	wantCode(t, err, abi.CodeNotFound)
 
 	task, l := claim(t, s, ttl)
