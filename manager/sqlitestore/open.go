@@ -152,12 +152,12 @@ func (s *Store) openWAL() error {
 	if err != nil {
 		return err
 	}
-	wal, ok := f.(vfs.File)
+	wal, ok := f.(*walFile)
 	if !ok {
 		return abi.Errorf(abi.CodeInternal, "%s: the write-ahead log has no file", w.path)
 	}
-	w.wal = wal
-	return wal.Sync(walSync)
+	w.log, w.wal = wal, wal.File // nothing is gathered between commits
+	return w.wal.Sync(walSync)
 }
 
 // load reads what is always in memory.
@@ -190,9 +190,10 @@ func connect(cfg *Config, write bool) (*sqlite3.Conn, error) {
 	if u.Path[0] != '/' { // a drive of Windows
 		u.Path = "/" + u.Path
 	}
-	if cfg.VFS != "" {
-		u.RawQuery = url.Values{"vfs": {cfg.VFS}}.Encode()
+	if !registerLogVFS(cfg.VFS) {
+		return nil, abi.Errorf(abi.CodeInvalid, "there is no file system %q", cfg.VFS)
 	}
+	u.RawQuery = url.Values{"vfs": {logVFSName(cfg.VFS)}}.Encode()
 	c, err := sqlite3.OpenFlags(u.String(), sqlite3.OPEN_READWRITE|sqlite3.OPEN_URI)
 	if err != nil {
 		return nil, err
@@ -200,7 +201,7 @@ func connect(cfg *Config, write bool) (*sqlite3.Conn, error) {
 	pragmas := "PRAGMA busy_timeout = 5000; PRAGMA cache_size = -4096; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY"
 	if write {
 		pragmas = "PRAGMA busy_timeout = 1000; PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; " +
-			"PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY"
+			"PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY"
 	}
 	if err := c.Exec(pragmas); err != nil {
 		_ = c.Close() // the first error says more
