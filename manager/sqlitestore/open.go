@@ -157,7 +157,7 @@ func (s *Store) openWAL() error {
 		return abi.Errorf(abi.CodeInternal, "%s: the write-ahead log has no file", w.path)
 	}
 	w.log, w.wal = wal, wal.File // nothing is gathered between commits
-	return w.wal.Sync(walSync)
+	return wal.Sync(walSync)
 }
 
 // load reads what is always in memory.
@@ -182,13 +182,9 @@ func (w *writer) load() error {
 
 // connect opens a connection to the file.
 func connect(cfg *Config, write bool) (*sqlite3.Conn, error) {
-	path, err := filepath.Abs(cfg.Path)
+	u, err := fileURI(cfg.Path)
 	if err != nil {
 		return nil, err
-	}
-	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
-	if u.Path[0] != '/' { // a drive of Windows
-		u.Path = "/" + u.Path
 	}
 	if !registerLogVFS(cfg.VFS) {
 		return nil, abi.Errorf(abi.CodeInvalid, "there is no file system %q", cfg.VFS)
@@ -260,4 +256,17 @@ func closeConn(c *sqlite3.Conn) error {
 		_ = st.Close() // an error of it was told where it happened
 	}
 	return c.Close()
+}
+
+// fileURI is a path as SQLite takes it.
+func fileURI(path string) (*url.URL, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	path = filepath.ToSlash(path)
+	if path[0] != '/' { // a drive of Windows
+		path = "/" + path
+	}
+	return &url.URL{Scheme: "file", Path: path}, nil
 }

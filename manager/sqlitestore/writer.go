@@ -1,6 +1,7 @@
 package sqlitestore
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -250,6 +251,7 @@ func (s *Store) sync() {
 
 // distrust ends a group that may not be on the disk, though it is in the file.
 func (s *Store) distrust(g *group, err error) {
+	err = fmt.Errorf("%w: %w", sqlite3.IOERR_FSYNC, err)
 	s.agenda.Lock()
 	s.unsynced = append(s.unsynced, g)
 	s.agenda.Unlock()
