@@ -12,6 +12,7 @@ import (
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/manager"
+	"github.com/taskhost/taskhost/manager/sqlitestore"
 )
 
 // dataFile is the file in a data folder that holds its tasks.
@@ -54,7 +55,7 @@ func (a *app) needData(c *cli.Context) (string, error) {
 }
 
 // openStore opens the tasks of a data folder. With create the folder and its file are made if need be.
-func openStore(ctx context.Context, dir string, create bool) (*taskStore, error) {
+func openStore(ctx context.Context, dir string, create bool) (*sqlitestore.Store, error) {
 	file := filepath.Join(dir, dataFile)
 	switch _, err := os.Stat(file); {
 	case errors.Is(err, fs.ErrNotExist) && !create:
@@ -66,7 +67,7 @@ func openStore(ctx context.Context, dir string, create bool) (*taskStore, error)
 	case err != nil:
 		return nil, usagef("the data folder: %v", fileError("use", err))
 	}
-	s, err := openFile(ctx, file)
+	s, err := sqlitestore.Open(ctx, sqlitestore.Config{Path: file})
 	if err != nil && ctx.Err() == nil {
 		return nil, usagef("the data folder %s cannot be used: %v", dir, err)
 	}
@@ -79,7 +80,7 @@ func (a *app) withTasks(c *cli.Context, create bool, f func(ctx context.Context,
 	if err != nil {
 		return err
 	}
-	return a.withStore(c.Context, dir, create, func(s *taskStore) error {
+	return a.withStore(c.Context, dir, create, func(s *sqlitestore.Store) error {
 		const all = 4 << 30
 		m, err := manager.New(noRunner{}, manager.Config{Store: s, KeepOnStop: true, MaxInput: all, MaxQueueBytes: all})
 		if err != nil {
@@ -94,7 +95,7 @@ func (a *app) withTasks(c *cli.Context, create bool, f func(ctx context.Context,
 }
 
 // withStore opens the store of a data folder for as long as f runs.
-func (a *app) withStore(ctx context.Context, dir string, create bool, f func(*taskStore) error) error {
+func (a *app) withStore(ctx context.Context, dir string, create bool, f func(*sqlitestore.Store) error) error {
 	s, err := openStore(ctx, dir, create)
 	if err != nil {
 		return err

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/taskhost/taskhost/manager/sqlitestore"
 )
 
 func (a *app) dbCommand() *cli.Command {
@@ -15,10 +17,10 @@ func (a *app) dbCommand() *cli.Command {
 		Name: "db", Usage: "look after the file of a data folder", UsageText: "taskhost db COMMAND --data DIR",
 		Subcommands: []*cli.Command{
 			{
-				Name: "check", Usage: "check that the file is whole", UsageText: "taskhost db check --data DIR", Flags: dataFlags(), Action: a.dbCheck,
+				Name: "check", Usage: "check that the file is sound; others may use it meanwhile", UsageText: "taskhost db check --data DIR", Flags: dataFlags(), Action: a.dbCheck,
 			},
 			{
-				Name: "backup", Usage: "copy the tasks into another file, which is whole at any time", UsageText: "taskhost db backup --data DIR FILE",
+				Name: "backup", Usage: "copy the tasks into a new file", UsageText: "taskhost db backup --data DIR FILE",
 				Flags: dataFlags(), Action: a.dbBackup,
 			},
 			{
@@ -43,9 +45,9 @@ func (a *app) dbCheck(c *cli.Context) error {
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		return usagef("there are no tasks in %s: no file %s", dir, file)
 	}
-	faults, err := checkFile(c.Context, file)
+	faults, err := sqlitestore.Check(c.Context, file)
 	if err != nil {
-		return usagef("the data folder %s cannot be used: %v", dir, err)
+		return err
 	}
 	if c.Bool("json") {
 		if faults == nil {
@@ -91,7 +93,7 @@ func (a *app) dbBackup(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.withStore(c.Context, dir, false, func(s *taskStore) error {
+	return a.withStore(c.Context, dir, false, func(s *sqlitestore.Store) error {
 		if err := s.Backup(c.Context, file); err != nil {
 			return err
 		}
@@ -104,7 +106,7 @@ func (a *app) dbVacuum(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.withStore(c.Context, dir, false, func(s *taskStore) error {
+	return a.withStore(c.Context, dir, false, func(s *sqlitestore.Store) error {
 		if err := s.Vacuum(c.Context); err != nil {
 			return err
 		}

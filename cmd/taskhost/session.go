@@ -18,6 +18,7 @@ import (
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/manager"
+	"github.com/taskhost/taskhost/manager/sqlitestore"
 	"github.com/taskhost/taskhost/monitor"
 )
 
@@ -26,7 +27,7 @@ type session struct {
 	app     *app
 	host    *host.Host
 	tasks   *manager.Manager
-	store   *taskStore // of the data folder; nil: there is none
+	store   *sqlitestore.Store // of the data folder; nil: there is none
 	display display
 	server  *server
 	ready   atomic.Bool
