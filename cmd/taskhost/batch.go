@@ -25,7 +25,7 @@ func (a *app) batchCommand() *cli.Command {
 			"there are skipped, what failed is tried again. While the command runs, it also works off what waits in DIR already.",
 		Flags: a.runFlags(
 			jobsFlag(),
-			&cli.BoolFlag{Name: "resume", Usage: "go on with a batch that was cut off: with what is in the data folder of it", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "resume", Category: inDataFolder, Usage: "go on with a batch that was cut off: with what is in the data folder of it", DisableDefaultText: true},
 			&cli.StringFlag{Name: "out", Value: "out", Usage: "write the results into `DIR`, which is made if need be"},
 			&cli.StringFlag{Name: "ext", Usage: "extension `EXT` of the results (default: .html or .json if they look like it, else that of the input)"},
 		),

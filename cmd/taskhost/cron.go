@@ -215,7 +215,7 @@ func (a *app) cronRun(c *cli.Context) error {
 // scheduleError adds to the error of an unknown schedule what may have been meant.
 func (a *app) scheduleError(ctx context.Context, m *manager.Manager, name string, err error) error {
 	if abi.CodeOf(err) != abi.CodeNotFound {
-		return err
+		return submitError(err)
 	}
 	list, e := m.Schedules(ctx, "", 0)
 	if e != nil {

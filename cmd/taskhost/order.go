@@ -17,39 +17,42 @@ func retryFlags() []cli.Flag {
 	}
 }
 
+// inDataFolder is the part of the help with the flags that say something only of tasks in a data folder.
+const inDataFolder = "WITH --data"
+
 // queueFlags say where in a data folder a task stands, and what it is called.
 func queueFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "name", Usage: "the task's `NAME`, by which it is found and counted (default: its steps)"},
-		&cli.StringSliceFlag{Name: "label", Usage: "a label `NAME=VALUE` of the task; may be repeated"},
-		&cli.StringFlag{Name: "queue", Usage: "the queue `NAME` that the task stands in", DefaultText: manager.DefaultQueue},
-		&cli.IntFlag{Name: "priority", Usage: "from -10 to 10: each step of `N` counts as much as a minute's wait", DefaultText: "0"},
-		&cli.DurationFlag{Name: "expiry", Usage: "fail the task if it was not begun within `TIME`", DefaultText: "never"},
+		&cli.StringFlag{Name: "name", Category: inDataFolder, Usage: "the task's `NAME`, by which it is found and counted (default: its steps)"},
+		&cli.StringSliceFlag{Name: "label", Category: inDataFolder, Usage: "a label `NAME=VALUE` of the task; may be repeated"},
+		&cli.StringFlag{Name: "queue", Category: inDataFolder, Usage: "the queue `NAME` that the task stands in", DefaultText: manager.DefaultQueue},
+		&cli.IntFlag{Name: "priority", Category: inDataFolder, Usage: "from -10 to 10: each step of `N` counts as much as a minute's wait", DefaultText: "0"},
+		&cli.DurationFlag{Name: "expiry", Category: inDataFolder, Usage: "fail the task if it was not begun within `TIME`", DefaultText: "never"},
 	}
 }
 
 // startFlags say when tasks in a data folder may start.
 func startFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "at", Usage: "start not before `TIME`: 15:04, \"2006-01-02 15:04\", or with a zone as in 2006-01-02T15:04:05Z"},
-		&cli.DurationFlag{Name: "delay", Usage: "start not before `TIME` from now", DefaultText: "at once"},
-		&cli.StringSliceFlag{Name: "after", Usage: "start when the task `ID` has completed; may be repeated"},
+		&cli.StringFlag{Name: "at", Category: inDataFolder, Usage: "start not before `TIME`: 15:04, \"2006-01-02 15:04\", or with a zone as in 2006-01-02T15:04:05Z"},
+		&cli.DurationFlag{Name: "delay", Category: inDataFolder, Usage: "start not before `TIME` from now", DefaultText: "at once"},
+		&cli.StringSliceFlag{Name: "after", Category: inDataFolder, Usage: "start when the task `ID` has completed; may be repeated"},
 	}
 }
 
 // uniqueFlags keep a task out while another one like it is there.
 func uniqueFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "unique", Usage: "refuse the task while another with the same `KEY` has not ended"},
-		&cli.DurationFlag{Name: "unique-window", Usage: "... or was submitted less than `TIME` ago", DefaultText: "0s"},
-		&cli.BoolFlag{Name: "unique-existing", Usage: "take that other task instead", DisableDefaultText: true},
+		&cli.StringFlag{Name: "unique", Category: inDataFolder, Usage: "refuse the task while another with the same `KEY` has not ended"},
+		&cli.DurationFlag{Name: "unique-window", Category: inDataFolder, Usage: "... or was submitted less than `TIME` ago", DefaultText: "0s"},
+		&cli.BoolFlag{Name: "unique-existing", Category: inDataFolder, Usage: "take that other task instead", DisableDefaultText: true},
 	}
 }
 
 // onceFlags are those of a command that runs one task.
 func onceFlags() []cli.Flag {
 	return append(uniqueFlags(),
-		&cli.BoolFlag{Name: "detach", Usage: "submit the task, print its id and end; taskhost work runs it", DisableDefaultText: true})
+		&cli.BoolFlag{Name: "detach", Category: inDataFolder, Usage: "submit the task, print its id and end; taskhost work runs it", DisableDefaultText: true})
 }
 
 // onlyWithData names the flags that mean nothing without a data folder.

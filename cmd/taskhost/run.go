@@ -140,8 +140,15 @@ func (a *app) printSubmitted(t manager.Task, asJSON bool) error {
 
 // submitError is what is told of a task that was not accepted.
 func submitError(err error) error {
-	if abi.CodeOf(err) == abi.CodeInvalid {
+	switch e := abi.AsError(err); {
+	case e == nil:
+		return nil
+	case e.Code == abi.CodeInvalid:
 		return usagef("%v", err)
+	case e.Code == abi.CodeConflict && e.Task != "": // another task is in the way
+		named := *e
+		named.Message += ": " + e.Task
+		return &named
 	}
 	return err
 }
