@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // zones of schedules, where the system has none
 )
 
 // version is set by the linker (see the Makefile).

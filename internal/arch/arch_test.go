@@ -53,6 +53,7 @@ var rules = []rule{
 		pkg: "cmd/taskhost", own: []string{"abi", "host", "manager", "monitor", "internal"},
 		modules: append([]string{
 			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
+			"github.com/ncruces/go-sqlite3", "github.com/ncruces/go-sqlite3-wasm/v6", "github.com/ncruces/julianday",
 			"github.com/urfave/cli/v2", "github.com/cpuguy83/go-md2man/v2", "github.com/russross/blackfriday/v2", "github.com/xrash/smetrics",
 			"github.com/vbauerster/mpb/v8", "github.com/VividCortex/ewma", "github.com/acarl005/stripansi",
 			"github.com/mattn/go-runewidth", "github.com/rivo/uniseg", "golang.org/x/term",

@@ -32,6 +32,11 @@ func (s *Store) apply() {
 	if err == nil {
 		err = w.transaction(func() error { return w.applySlice(slice, upTo) })
 	}
+	if err == nil {
+		if bad := w.log.flush(); bad != nil {
+			s.distrust(&group{done: make(chan struct{})}, bad)
+		}
+	}
 	s.applied(slice, err)
 	if err == nil {
 		w.sorts.keep()

@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"context"
 	"errors"
+	"syscall"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -22,9 +23,9 @@ func unavailable(path string, err error) error {
 	switch {
 	case errors.Is(err, sqlite3.INTERRUPT) && errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
-	case errors.Is(err, sqlite3.FULL):
+	case errors.Is(err, sqlite3.FULL), errors.Is(err, syscall.ENOSPC):
 		what = "the disk is full: make room, and try again"
-	case errors.Is(err, sqlite3.IOERR):
+	case errors.Is(err, sqlite3.IOERR), errors.Is(err, syscall.EIO):
 		what = "the disk cannot be read or written: look after it, and start again"
 	case errors.Is(err, sqlite3.READONLY), errors.Is(err, sqlite3.PERM), errors.Is(err, sqlite3.CANTOPEN), errors.Is(err, sqlite3.AUTH):
 		what = "the file cannot be opened or written: look at its permissions and those of its folder"

@@ -127,6 +127,12 @@ func (s *Store) undo(c *change) {
 	if c.key != "" {
 		s.agenda.Release(c.key, c.r.Seq)
 	}
+	if lost := bigParts(c.row.task) &^ c.kept; lost != 0 && k.task != nil {
+		// The table blobs may have what was not to be.
+		k.big &^= lost
+		k.loose |= lost
+		s.soil(c.r, s.ackedN+1)
+	}
 	s.dismiss(c.r)
 }
 

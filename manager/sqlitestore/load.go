@@ -25,13 +25,23 @@ const liveQuery = `SELECT t.seq, t.id, t.sort, t.priority, t.attempt, t.created_
 func (s *Store) load(c *sqlite3.Conn, upTo int64) error {
 	r := &reading{c: c, st: make(map[string]*sqlite3.Stmt)}
 	l := &loading{s: s, r: r, sorts: make(map[int64]*sortOf)}
-	for _, sort := range s.w.sorts.byKey {
-		l.sorts[sort.number] = sort
+	s.w.sorts.each(func(sort *sortOf) { l.sorts[sort.number] = sort })
+	err := l.all(upTo)
+	if err != nil {
+		s.agenda.Lock()
+		defer s.agenda.Unlock()
+		for i := range l.late {
+			delete(s.tasks, int64(l.late[i].r.Seq))
+		}
 	}
+	return err
+}
+
+func (l *loading) all(upTo int64) error {
 	for _, stat := range []status{running, pending} {
 		for from := int64(-1); ; {
 			select {
-			case <-s.quit:
+			case <-l.s.quit:
 				return errClosed()
 			default:
 			}
@@ -88,7 +98,7 @@ func (l *loading) step(stat status, from, upTo int64) (n int, last int64, err er
 		}
 		s.tasks[seq] = row.r
 		if row.spec != nil {
-			row.r.Payload.busy = l.busy()
+			row.r.Payload.busy = s.loadGroup
 			l.late = append(l.late, *row)
 			continue
 		}
@@ -96,9 +106,6 @@ func (l *loading) step(stat status, from, upTo int64) (n int, last int64, err er
 	}
 	return n, last, nil
 }
-
-// busy is a group that ends when loading ends: a task with links that is in memory, but has no place yet, waits for it.
-func (l *loading) busy() *group { return l.s.loadGroup }
 
 func (l *loading) row(st *sqlite3.Stmt, stat status) liveRow {
 	_, u, _ := seqOf(st.ColumnText(1))

@@ -152,11 +152,11 @@ func (s *Store) openWAL() error {
 	if err != nil {
 		return err
 	}
-	wal, ok := f.(vfs.File)
+	wal, ok := f.(*walFile)
 	if !ok {
 		return abi.Errorf(abi.CodeInternal, "%s: the write-ahead log has no file", w.path)
 	}
-	w.wal = wal
+	w.log, w.wal = wal, wal.File // nothing is gathered between commits
 	return wal.Sync(walSync)
 }
 
@@ -182,17 +182,14 @@ func (w *writer) load() error {
 
 // connect opens a connection to the file.
 func connect(cfg *Config, write bool) (*sqlite3.Conn, error) {
-	path, err := filepath.Abs(cfg.Path)
+	u, err := fileURI(cfg.Path)
 	if err != nil {
 		return nil, err
 	}
-	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
-	if u.Path[0] != '/' { // a drive of Windows
-		u.Path = "/" + u.Path
+	if !registerLogVFS(cfg.VFS) {
+		return nil, abi.Errorf(abi.CodeInvalid, "there is no file system %q", cfg.VFS)
 	}
-	if cfg.VFS != "" {
-		u.RawQuery = url.Values{"vfs": {cfg.VFS}}.Encode()
-	}
+	u.RawQuery = url.Values{"vfs": {logVFSName(cfg.VFS)}}.Encode()
 	c, err := sqlite3.OpenFlags(u.String(), sqlite3.OPEN_READWRITE|sqlite3.OPEN_URI)
 	if err != nil {
 		return nil, err
@@ -200,7 +197,7 @@ func connect(cfg *Config, write bool) (*sqlite3.Conn, error) {
 	pragmas := "PRAGMA busy_timeout = 5000; PRAGMA cache_size = -4096; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY"
 	if write {
 		pragmas = "PRAGMA busy_timeout = 1000; PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; " +
-			"PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY"
+			"PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY"
 	}
 	if err := c.Exec(pragmas); err != nil {
 		_ = c.Close() // the first error says more
@@ -259,4 +256,17 @@ func closeConn(c *sqlite3.Conn) error {
 		_ = st.Close() // an error of it was told where it happened
 	}
 	return c.Close()
+}
+
+// fileURI is a path as SQLite takes it.
+func fileURI(path string) (*url.URL, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	path = filepath.ToSlash(path)
+	if path[0] != '/' { // a drive of Windows
+		path = "/" + path
+	}
+	return &url.URL{Scheme: "file", Path: path}, nil
 }

@@ -106,16 +106,23 @@ func (t *sortTable) forget() {
 	t.fresh = t.fresh[:0]
 }
 
-// matching are the numbers of the sorts that a filter selects; all is true when it selects by none of it.
-func (t *sortTable) matching(f *manager.Filter) (numbers []int64, all bool) {
-	all = f.Name == "" && f.Kind == "" && f.Queue == "" && f.Plugin == ""
+// each calls do with every sort.
+func (t *sortTable) each(do func(s *sortOf)) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	for _, s := range t.byKey {
+		do(s)
+	}
+}
+
+// matching are the numbers of the sorts that a filter selects; all is true when it selects by none of it.
+func (t *sortTable) matching(f *manager.Filter) (numbers []int64, all bool) {
+	all = f.Name == "" && f.Kind == "" && f.Queue == "" && f.Plugin == ""
+	t.each(func(s *sortOf) {
 		if s.matches(f) {
 			numbers = append(numbers, s.number)
 		}
-	}
+	})
 	return numbers, all
 }
 

@@ -1,6 +1,7 @@
 package sqlitestore
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -12,7 +13,8 @@ type writer struct {
 	c    *sqlite3.Conn
 	path string
 	st   statements
-	wal  vfs.File // what the syncer syncs
+	log  *walFile // what the writer writes
+	wal  vfs.File // what the syncer syncs: the file behind it
 
 	tally    tally // of the rows in the table
 	nextN    int64 // of the next journal row
@@ -217,6 +219,10 @@ func (s *Store) commit(g *group) {
 		s.settle(g, unavailable(w.path, err))
 		return
 	}
+	if err := w.log.flush(); err != nil {
+		s.distrust(g, err)
+		return
+	}
 	if len(g.requests) == 0 || s.cfg.Relaxed {
 		s.settle(g, nil)
 		return
@@ -232,16 +238,24 @@ func (s *Store) sync() {
 	for g := range s.syncs {
 		err := s.w.wal.Sync(walSync)
 		if err != nil {
-			s.agenda.Lock()
-			s.unsynced = append(s.unsynced, g)
-			s.agenda.Unlock()
+			s.distrust(g, err)
+		} else {
+			s.settle(g, nil)
 		}
-		s.settle(g, unavailable(s.w.path, err))
 		s.agenda.Lock()
 		s.syncing--
 		s.agenda.Unlock()
 		s.wakeWriter()
 	}
+}
+
+// distrust ends a group that may not be on the disk, though it is in the file.
+func (s *Store) distrust(g *group, err error) {
+	err = fmt.Errorf("%w: %w", sqlite3.IOERR_FSYNC, err)
+	s.agenda.Lock()
+	s.unsynced = append(s.unsynced, g)
+	s.agenda.Unlock()
+	s.settle(g, unavailable(s.w.path, err))
 }
 
 // recover takes back groups whose sync failed. What the file holds since the last good sync cannot be trusted any more: a checkpoint
