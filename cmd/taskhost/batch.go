@@ -163,8 +163,8 @@ func (b *batch) work(ctx context.Context, s *session, it *item) {
 			b.skip(s, it, err)
 			return
 		}
-		if t := b.ledger.tasks[input]; t != nil {
-			b.goOn(ctx, s, it, t)
+		if e, ok := b.ledger.tasks[input]; ok {
+			b.goOn(ctx, s, it, e)
 			return
 		}
 	}
