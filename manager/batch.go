@@ -24,6 +24,35 @@ func (m *Manager) SubmitBatch(ctx context.Context, specs []Spec) (Batch, error) 
 	if err == nil {
 		err = m.create(ctx, b.Tasks)
 	}
+	return m.submittedBatch(b, err)
+}
+
+// SubmitBatchWait is SubmitBatch, but waits for room for the whole batch when the queue is full, until ctx ends or the manager stops.
+func (m *Manager) SubmitBatchWait(ctx context.Context, specs []Spec) (Batch, error) {
+	b, err := m.newBatch(specs)
+	if err == nil {
+		if err = m.create(ctx, b.Tasks); abi.CodeOf(err) == abi.CodeQueueFull && len(specs) <= m.cfg.MaxQueue {
+			err = m.room.wait(ctx, m.closing, func() error { return m.createWithRoom(ctx, b.Tasks) })
+		}
+	}
+	return m.submittedBatch(b, err)
+}
+
+// createWithRoom is create, but first looks whether there is room for so many.
+func (m *Manager) createWithRoom(ctx context.Context, tasks []Task) error {
+	counts, err := m.store.Counts(ctx)
+	if err != nil {
+		return err
+	}
+	limit := QueueLimit{Tasks: m.cfg.MaxQueue}
+	if err := limit.Check(counts.Pending, 0, len(tasks), 0); err != nil {
+		return err
+	}
+	return m.create(ctx, tasks)
+}
+
+// submittedBatch tells of a refusal.
+func (m *Manager) submittedBatch(b Batch, err error) (Batch, error) {
 	if err != nil {
 		_, err = m.submitted(&Task{}, err)
 		return Batch{}, err

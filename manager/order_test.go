@@ -44,6 +44,31 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 	wantCode(t, err, abi.CodeNotFound)
 }
 
+func TestBatchWaitsForRoom(t *testing.T) {
+	b := newBlocker()
+	m := start(t, b, manager.Config{MaxConcurrent: 1, MaxQueue: 2})
+	specs := []manager.Spec{manager.ProcessorTask("a", "x"), manager.ProcessorTask("b", "x")}
+	if _, err := m.SubmitBatch(t.Context(), specs); err != nil {
+		t.Fatal(err)
+	}
+	<-b.began // one runs, one waits: no room for two
+	_, err := m.SubmitBatch(t.Context(), specs)
+	wantCode(t, err, abi.CodeQueueFull)
+	_, err = m.SubmitBatchWait(t.Context(), append(specs, specs...))
+	wantCode(t, err, abi.CodeQueueFull)
+	b.letGo <- struct{}{}
+	batch, err := m.SubmitBatchWait(t.Context(), specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		b.letGo <- struct{}{}
+	}
+	if _, err := m.BatchResult(t.Context(), batch.ID); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestBatchCollects is a fan-out and a fan-in.
 func TestBatchCollects(t *testing.T) {
 	m := start(t, echo, manager.Config{MaxConcurrent: 2})

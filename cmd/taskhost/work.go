@@ -25,6 +25,7 @@ func (a *app) workCommand() *cli.Command {
 			"code is 0, also when tasks failed: taskhost tasks ls --status failed shows them. Plugins that are replaced meanwhile are used from then on.",
 		Flags: append(a.taskFlags(), jobsFlag(),
 			&cli.StringFlag{Name: "data", Usage: "the folder `DIR` that keeps the tasks; made if need be (default: $TASKHOST_DATA)"},
+			&cli.BoolFlag{Name: "submit", Usage: "submit a task for each line of standard input, in its JSON form, and print its id once it is stored", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "until-empty", Usage: "end when nothing is due any more", DisableDefaultText: true},
 			&cli.DurationFlag{Name: "grace", Value: 10 * time.Second, Usage: "let running tasks have `TIME` to end after Ctrl-C"},
 		),
@@ -108,6 +109,13 @@ func (a *app) workAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	lines := &submitting{app: a, json: o.json}
+	if c.Bool("submit") {
+		err = lines.lines(c.Context, s.tasks, a.stdin)
+	}
+	if err != nil {
+		return closing(s, err)
+	}
 	if c.Bool("until-empty") {
 		err = w.untilEmpty(c.Context, s)
 	} else {
@@ -123,8 +131,11 @@ func (a *app) workAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if lines.refused > 0 {
+		err = abi.Errorf(abi.CodeInvalid, "%s refused", plural(lines.refused, "line"))
+	}
 	took := time.Since(start)
-	if o.json {
+	if o.json && !c.Bool("submit") {
 		return a.printJSON(workJSON{w.done, int64(took)})
 	}
 	a.console.printf("taskhost: %s completed, %d failed, %d cancelled in %s\n", plural(w.done.Completed, "task"), w.done.Failed, w.done.Cancelled, durationText(took))

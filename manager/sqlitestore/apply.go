@@ -11,6 +11,7 @@ type moved struct {
 	r      *record
 	task   *manager.Task
 	row    *row
+	spec   *row
 	rev    uint64
 	firstN int64
 	ticket uint64
@@ -56,7 +57,7 @@ func (s *Store) takeDirty() (slice []moved, upTo int64) {
 		s.dirty.remove(r)
 		k.moving = true
 		slice = append(slice, moved{
-			r: r, task: k.task, row: k.row, rev: k.rev, firstN: k.firstN, ticket: k.ticket,
+			r: r, task: k.task, row: k.row, spec: k.spec, rev: k.rev, firstN: k.firstN, ticket: k.ticket,
 			table: k.table, bytes: k.tableBytes, stored: k.stored, big: k.big, label: k.relabel,
 		})
 	}
@@ -86,7 +87,7 @@ func (w *writer) applyOne(m *moved) error {
 	seq := int64(m.r.Seq)
 	if m.row == nil {
 		var err error
-		if m.row, err = newRow(m.task, seq, m.r.Payload.uuid); err != nil {
+		if m.row, err = nextRow(m.task, seq, m.r.Payload.uuid, m.spec); err != nil {
 			return err
 		}
 	}

@@ -47,7 +47,7 @@ func unixNano(t time.Time) (int64, bool) {
 	if t.IsZero() {
 		return 0, true
 	}
-	if y := t.Year(); y < 1700 || y > 2250 {
+	if sec := t.Unix(); sec < -8e9 || sec > 8e9 { // from 1716 to 2223
 		return 0, false
 	}
 	n := t.UnixNano()
@@ -56,6 +56,9 @@ func unixNano(t time.Time) (int64, bool) {
 
 // farTimes are the times of a task that columns cannot hold; nil: there are none.
 func farTimes(t *manager.Task) *timesJSON {
+	if inRange(t.CreatedAt) && inRange(t.RunAt) && inRange(t.ExpiresAt) && inRange(t.StartedAt) && inRange(t.FinishedAt) {
+		return nil
+	}
 	var far timesJSON
 	put := func(to *time.Time, from time.Time) {
 		if _, ok := unixNano(from); !ok {
@@ -67,10 +70,12 @@ func farTimes(t *manager.Task) *timesJSON {
 	put(&far.ExpiresAt, t.ExpiresAt)
 	put(&far.StartedAt, t.StartedAt)
 	put(&far.FinishedAt, t.FinishedAt)
-	if far == (timesJSON{}) {
-		return nil
-	}
 	return &far
+}
+
+func inRange(t time.Time) bool {
+	_, ok := unixNano(t)
+	return ok
 }
 
 // object writes the members of a JSON object. Members with their zero value are left out, unless a method's name says otherwise.

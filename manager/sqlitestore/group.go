@@ -228,7 +228,7 @@ func (s *Store) dismiss(r *record) {
 	if k.task != nil && s.cached > s.cfg.CacheBytes && r.Pending() {
 		s.setTask(r, nil, nil)
 	}
-	k.row = nil
+	k.row, k.spec = nil, nil
 }
 
 // applyLimit tells the agenda of a limit.

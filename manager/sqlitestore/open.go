@@ -197,7 +197,7 @@ func connect(cfg *Config, write bool) (*sqlite3.Conn, error) {
 	pragmas := "PRAGMA busy_timeout = 5000; PRAGMA cache_size = -4096; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY"
 	if write {
 		pragmas = "PRAGMA busy_timeout = 1000; PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; " +
-			"PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY"
+			"PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY"
 	}
 	if err := c.Exec(pragmas); err != nil {
 		_ = c.Close() // the first error says more

@@ -18,6 +18,7 @@ type kept struct {
 	uuid  uuid.UUID
 	task  *manager.Task // never changed, only replaced; nil: only the table has it
 	row   *row          // task, encoded; nil: not yet
+	spec  *row          // an older one, whose spec may be of use; nil: none
 	rev   uint64
 	bytes int64 // see bytesOf
 
@@ -56,6 +57,9 @@ func (s *Store) setTask(r *record, t *manager.Task, encoded *row) {
 		s.dirty.bytes += by
 	}
 	k.task, k.row = t, encoded
+	if encoded != nil && encoded.spec != nil {
+		k.spec = encoded
+	}
 }
 
 // dirtyList has the records that are newer than their rows, the oldest change first.

@@ -2,6 +2,7 @@ package sqlitestore
 
 import (
 	"encoding/json"
+	"reflect"
 	"time"
 
 	"github.com/google/uuid"
@@ -80,7 +81,10 @@ const (
 )
 
 // newRow encodes a task, except its parts. The task must not change afterwards.
-func newRow(t *manager.Task, seq int64, u uuid.UUID) (*row, error) {
+func newRow(t *manager.Task, seq int64, u uuid.UUID) (*row, error) { return nextRow(t, seq, u, nil) }
+
+// nextRow is newRow for a task that was encoded before, with the same spec; nil: it was not.
+func nextRow(t *manager.Task, seq int64, u uuid.UUID, before *row) (*row, error) {
 	stat, ok := statusOf(t.Status)
 	if !ok {
 		return nil, &abi.Error{Code: abi.CodeInvalid, Task: t.ID, Message: "there is no status " + string(t.Status)}
@@ -91,11 +95,17 @@ func newRow(t *manager.Task, seq int64, u uuid.UUID) (*row, error) {
 			r.times[i] = n
 		}
 	}
-	b, err := appendSpec(make([]byte, 0, 640), &t.Spec)
-	if err == nil {
-		n := len(b)
-		b, err = appendState(b, t)
-		r.spec, r.state = b[:n:n], b[min(n, len(b)):]
+	var err error
+	if before != nil && sameSpec(&t.Spec, &before.task.Spec) {
+		r.spec = before.spec
+		r.state, err = appendState(make([]byte, 0, 512), t)
+	} else {
+		var b []byte
+		if b, err = appendSpec(make([]byte, 0, 512), &t.Spec); err == nil {
+			n := len(b)
+			b, err = appendState(b, t)
+			r.spec, r.state = b[:n:n], b[min(n, len(b)):]
+		}
 	}
 	if err != nil {
 		return nil, &abi.Error{Code: abi.CodeInvalid, Task: t.ID, Message: "the task has no JSON form: " + err.Error(), Err: err}
@@ -152,4 +162,23 @@ func setTimes(t *manager.Task, ns *[numTimes]int64) {
 			*to = time.Unix(0, ns[i]).UTC()
 		}
 	}
+}
+
+// sameSpec reports whether two specs are one and the same, slices and maps included, which nobody changes. It may say no too often.
+func sameSpec(a, b *manager.Spec) bool {
+	return a.Name == b.Name && a.Kind == b.Kind && a.Content == b.Content && a.Timeout == b.Timeout && a.StepTimeout == b.StepTimeout &&
+		a.Queue == b.Queue && a.Priority == b.Priority && a.RunAt.Equal(b.RunAt) && a.Expiry == b.Expiry && a.Unique == b.Unique &&
+		a.AfterFailed == b.AfterFailed && a.Collect == b.Collect &&
+		a.Retry.MaxAttempts == b.Retry.MaxAttempts && a.Retry.Backoff == b.Retry.Backoff && a.Retry.MaxBackoff == b.Retry.MaxBackoff &&
+		sameSlice(a.Retry.Codes, b.Retry.Codes) && sameSlice(a.Steps, b.Steps) && sameSlice(a.After, b.After) &&
+		a.Args == nil && b.Args == nil && sameMap(a.Labels, b.Labels)
+}
+
+func sameSlice[T any](a, b []T) bool {
+	return len(a) == len(b) && (a == nil) == (b == nil) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// sameMap compares maps by what they are, not by what they hold.
+func sameMap(a, b map[string]string) bool {
+	return len(a) == len(b) && (len(a) == 0 || reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer())
 }

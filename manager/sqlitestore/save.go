@@ -5,6 +5,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/taskhost/taskhost/manager"
 )
 
@@ -20,14 +22,7 @@ func (s *Store) Save(ctx context.Context, t manager.Task, l manager.Lease, recor
 	}
 	was := t.Revision
 	t.Revision++
-	var encoded *row
-	if t.Status != manager.StatusRunning {
-		var err error
-		if encoded, err = newRow(&t, seq, u); err != nil {
-			return 0, err
-		}
-	}
-	v := saving{s: s, t: &t, row: encoded, was: was, lease: l, records: records}
+	v := saving{s: s, t: &t, uuid: u, was: was, lease: l, records: records}
 	for {
 		wait, err := v.try(seq)
 		switch {
@@ -46,7 +41,7 @@ func (s *Store) Save(ctx context.Context, t manager.Task, l manager.Lease, recor
 				return 0, ctx.Err()
 			}
 		case v.encode:
-			if v.row, err = newRow(&t, seq, u); err != nil {
+			if v.row, err = nextRow(&t, seq, u, v.before); err != nil {
 				return 0, err
 			}
 			continue
@@ -66,6 +61,8 @@ func (s *Store) Save(ctx context.Context, t manager.Task, l manager.Lease, recor
 type saving struct {
 	s       *Store
 	t       *manager.Task
+	uuid    uuid.UUID
+	before  *row // the task as it was encoded before; nil: unknown
 	row     *row // nil: not encoded yet
 	was     uint64
 	lease   manager.Lease
@@ -96,7 +93,7 @@ func (v *saving) try(seq int64) (wait <-chan struct{}, err error) {
 	}
 	k := r.Payload
 	switch {
-	case k.status == none || k.uuid.String() != t.ID:
+	case k.status == none || k.uuid != v.uuid:
 		return nil, manager.NotFound(t.ID)
 	case v.lease.Token != 0 && !r.Held(v.lease.Token):
 		if k.busy != nil {
@@ -115,7 +112,7 @@ func (v *saving) try(seq int64) (wait <-chan struct{}, err error) {
 		return nil, nil
 	}
 	if v.row == nil {
-		v.encode = true
+		v.encode, v.before = true, k.spec
 		return nil, nil
 	}
 	c := change{r: r, row: v.row}

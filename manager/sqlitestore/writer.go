@@ -108,7 +108,7 @@ const (
 )
 
 // sliceSize is how many records are applied in one transaction.
-const sliceSize = 96
+const sliceSize = 192
 
 // idleAfter is when what is dirty is applied because nothing else is to do.
 const idleAfter = 50 * time.Millisecond
