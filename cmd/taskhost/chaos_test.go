@@ -52,6 +52,7 @@ func TestChaos(t *testing.T) {
 // chaos is the state of the test: what was acknowledged, and what has been seen to have ended.
 type chaos struct {
 	t             *testing.T
+	program       string // without the race detector, so that it is killed in the midst of more
 	env           []string
 	data, plugins string
 
@@ -81,6 +82,10 @@ func newChaos(t *testing.T) *chaos {
 		t: t, env: append(os.Environ(), scriptEnv(t)...), data: filepath.Join(t.TempDir(), "data"), plugins: t.TempDir(),
 		acked: map[string]wish{}, ended: map[string]ended{}, used: map[string]string{},
 	}
+	c.program = filepath.Join(t.TempDir(), "taskhost")
+	if out, err := exec.Command("go", "build", "-o", c.program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
 	build := filepath.Join(repository(t), "build")
 	for _, file := range []string{"testdata/guests/echo.wasm", "testdata/guests/vars.wasm", "plugins/agent.wasm", "plugins/agent.json"} {
 		content, err := os.ReadFile(filepath.Join(build, file))
@@ -97,7 +102,7 @@ func newChaos(t *testing.T) *chaos {
 // taskhost runs a command that must succeed.
 func (c *chaos) taskhost(args ...string) string {
 	c.t.Helper()
-	cmd := exec.Command("taskhost", args...)
+	cmd := exec.Command(c.program, args...)
 	cmd.Env = c.env
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -108,7 +113,7 @@ func (c *chaos) taskhost(args ...string) string {
 
 // life is one taskhost from its start to its kill.
 func (c *chaos) life() {
-	cmd := exec.Command("taskhost", "work", "--data", c.data, "-p", c.plugins, "-j", "4", "--submit", "--json", "--progress", "none")
+	cmd := exec.Command(c.program, "work", "--data", c.data, "-p", c.plugins, "-j", "4", "--submit", "--json", "--progress", "none")
 	cmd.Env = c.env
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
