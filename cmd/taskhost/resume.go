@@ -65,6 +65,13 @@ func (b *batch) openLedger(ctx context.Context, s *session) error {
 		return err
 	}
 	if b.resume {
+		files := make([]string, len(b.items))
+		for i := range b.items {
+			files[i] = b.items[i].file
+		}
+		if err := b.target.tidy(files); err != nil {
+			return err
+		}
 		f := manager.Filter{Labels: map[string]string{labelBatch: batch}}
 		err = eachTask(ctx, s.tasks, f, func(t *manager.Task) error {
 			input := t.Spec.Labels[labelInput]
