@@ -178,11 +178,11 @@ func nothingDue(ctx context.Context, m *manager.Manager) (bool, error) {
 			return false, nil
 		}
 	}
-	stats, err := m.Stats(ctx)
-	if err != nil || stats.Counts.Running > 0 || stats.Busy > 0 {
+	before, err := m.Stats(ctx)
+	if err != nil || before.Counts.Running > 0 || before.Busy > 0 {
 		return false, err
 	}
-	if stats.Counts.Pending == 0 {
+	if before.Counts.Pending == 0 {
 		return true, nil
 	}
 	queues, err := m.Queues(ctx)
@@ -205,7 +205,11 @@ func nothingDue(ctx context.Context, m *manager.Manager) (bool, error) {
 	if errors.Is(err, errDue) {
 		return false, nil
 	}
-	return err == nil, err
+	if err != nil {
+		return false, err
+	}
+	after, err := m.Stats(ctx) // a task that began meanwhile may have been missed
+	return after.Counts.Running == 0 && after.Counts.Pending == before.Counts.Pending, err
 }
 
 // errDue ends a search: something is due.
