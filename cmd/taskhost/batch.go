@@ -74,6 +74,11 @@ func (a *app) batchAction(c *cli.Context) error {
 	if err := order(c, &b.spec); err != nil {
 		return err
 	}
+	for _, name := range []string{labelFile, labelBatch, labelInput} {
+		if _, ok := b.spec.Labels[name]; ok {
+			return usagef("--label %s: batch sets this label itself", name)
+		}
+	}
 	o.prepare(&b.spec)
 	for _, file := range args[i+1:] {
 		b.items = append(b.items, item{file: file})
@@ -163,8 +168,8 @@ func (b *batch) work(ctx context.Context, s *session, it *item) {
 			b.skip(s, it, err)
 			return
 		}
-		if t := b.ledger.tasks[input]; t != nil {
-			b.goOn(ctx, s, it, t)
+		if e, ok := b.ledger.tasks[input]; ok {
+			b.goOn(ctx, s, it, e)
 			return
 		}
 	}

@@ -32,8 +32,8 @@ func (a *app) dbCommand() *cli.Command {
 
 // checkedJSON is what db check found.
 type checkedJSON struct {
-	File   string   `json:"file"`
-	Faults []string `json:"faults"` // empty: there are none
+	File     string   `json:"file"`
+	Problems []string `json:"problems"` // empty: there are none
 }
 
 func (a *app) dbCheck(c *cli.Context) error {
@@ -45,25 +45,25 @@ func (a *app) dbCheck(c *cli.Context) error {
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		return usagef("there are no tasks in %s: no file %s", dir, file)
 	}
-	faults, err := sqlitestore.Check(c.Context, file)
+	problems, err := sqlitestore.Check(c.Context, file)
 	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		if faults == nil {
-			faults = []string{}
+		if problems == nil {
+			problems = []string{}
 		}
-		err = a.printJSON(checkedJSON{file, faults})
+		err = a.printJSON(checkedJSON{file, problems})
 	}
-	if len(faults) == 0 || err != nil {
+	if len(problems) == 0 || err != nil {
 		return err
 	}
 	if !c.Bool("json") {
-		for _, fault := range faults {
-			a.console.printf("taskhost: %s\n", oneLine(fault))
+		for _, problem := range problems {
+			a.console.printf("taskhost: %s\n", oneLine(problem))
 		}
 	}
-	return fmt.Errorf("%s has %s; go back to a copy that taskhost db backup made", file, plural(len(faults), "fault"))
+	return fmt.Errorf("%s has %s; go back to a copy that taskhost db backup made", file, plural(len(problems), "problem"))
 }
 
 // onlyData is the data folder of a command without arguments.

@@ -26,7 +26,13 @@ const (
 // as a whole or not at all, and what is in its place counts only if it is the output of this very task.
 type ledger struct {
 	batch string // its identity
-	tasks map[string]*manager.Task
+	tasks map[string]entry
+}
+
+// entry is the task of a file as it was when the batch began.
+type entry struct {
+	id     string
+	status manager.Status
 }
 
 // identity tells batches apart: by their steps, settings and where their results go.
@@ -54,15 +60,23 @@ func (b *batch) openLedger(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	l := &ledger{batch: batch, tasks: map[string]*manager.Task{}}
+	l := &ledger{batch: batch, tasks: map[string]entry{}}
 	if b.spec.After, err = findTasks(ctx, s.tasks, b.spec.After); err != nil {
 		return err
 	}
 	if b.resume {
+		files := make([]string, len(b.items))
+		for i := range b.items {
+			files[i] = b.items[i].file
+		}
+		if err := b.target.tidy(files); err != nil {
+			return err
+		}
 		f := manager.Filter{Labels: map[string]string{labelBatch: batch}}
 		err = eachTask(ctx, s.tasks, f, func(t *manager.Task) error {
-			if input := t.Spec.Labels[labelInput]; l.tasks[input] == nil {
-				l.tasks[input] = t
+			input := t.Spec.Labels[labelInput]
+			if _, ok := l.tasks[input]; !ok {
+				l.tasks[input] = entry{t.ID, t.Status}
 				s.show(t.ID)
 			}
 			return nil
@@ -92,22 +106,22 @@ func (l *ledger) input(file string) (string, error) {
 }
 
 // goOn brings a file to its end whose task there is already.
-func (b *batch) goOn(ctx context.Context, s *session, it *item, t *manager.Task) {
+func (b *batch) goOn(ctx context.Context, s *session, it *item, e entry) {
 	var err error
-	switch t.Status {
+	switch e.status {
 	case manager.StatusCompleted:
-		if it.task, err = s.tasks.Get(ctx, t.ID); err == nil {
+		if it.task, err = s.tasks.Get(ctx, e.id); err == nil {
 			it.written, it.skipped, err = b.target.settle(it.file, it.task.Output)
 		}
 		b.skip(s, it, err)
 		return
 	case manager.StatusFailed, manager.StatusCancelled:
-		if _, err := s.tasks.Retry(ctx, t.ID, false); err != nil {
+		if _, err := s.tasks.Retry(ctx, e.id, false); err != nil {
 			b.skip(s, it, err)
 			return
 		}
 	}
-	it.task, err = s.wait(ctx, t.ID)
+	it.task, err = s.wait(ctx, e.id)
 	b.settle(it, err)
 }
 

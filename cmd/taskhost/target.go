@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,4 +99,27 @@ func (t *target) settle(file string, output []byte) (name string, there bool, er
 	}
 	name, err = t.write(file, output)
 	return name, false, err
+}
+
+// tidy removes what an earlier run that was killed left of the results that it was writing.
+func (t *target) tidy(files []string) error {
+	entries, err := os.ReadDir(t.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fileError("read the folder", err)
+	}
+	ours := map[string]bool{}
+	for _, file := range files {
+		ours[stem(file)] = true
+	}
+	for _, e := range entries {
+		if m := unfinished.FindStringSubmatch(e.Name()); m != nil && ours[stem(m[1])] {
+			if err := os.Remove(filepath.Join(t.dir, e.Name())); err != nil {
+				return fileError("remove", err)
+			}
+		}
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func filter(c *cli.Context) (f manager.Filter, given bool, err error) {
 	}
 	for _, list := range c.StringSlice("status") {
 		for s := range strings.SplitSeq(list, ",") {
-			if !knownStatus(manager.Status(s)) {
+			if !slices.Contains(manager.Statuses(), manager.Status(s)) {
 				return f, given, usagef("--status %s: it is one of %s%s", s, joinStatuses(), didYouMean(s, strings.Split(joinStatuses(), ", ")))
 			}
 			f.Status = append(f.Status, manager.Status(s))
@@ -98,15 +99,6 @@ func filter(c *cli.Context) (f manager.Filter, given bool, err error) {
 		f.After = time.Now().Add(-c.Duration("since"))
 	}
 	return f, given, nil
-}
-
-func knownStatus(s manager.Status) bool {
-	for _, known := range manager.Statuses() {
-		if s == known {
-			return true
-		}
-	}
-	return false
 }
 
 func joinStatuses() string {

@@ -109,12 +109,12 @@ func (a *app) workAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	s.grace = grace
 	lines := &submitting{app: a, json: o.json}
 	if c.Bool("submit") {
-		err = lines.lines(c.Context, s.tasks, a.stdin)
-	}
-	if err != nil {
-		return closing(s, err)
+		if err := lines.lines(c.Context, s.tasks, a.stdin); err != nil {
+			return closing(s, err)
+		}
 	}
 	if c.Bool("until-empty") {
 		err = w.untilEmpty(c.Context, s)
@@ -124,18 +124,21 @@ func (a *app) workAction(c *cli.Context) error {
 		}
 		<-c.Context.Done()
 	}
-	s.grace = grace
 	if closed := s.close(); err == nil {
 		err = closed
 	}
 	if err != nil {
 		return err
 	}
-	if lines.refused > 0 {
-		err = abi.Errorf(abi.CodeInvalid, "%s refused", plural(lines.refused, "line"))
+	if err := w.report(a, o.json && !c.Bool("submit"), time.Since(start)); err != nil || lines.refused == 0 {
+		return err
 	}
-	took := time.Since(start)
-	if o.json && !c.Bool("submit") {
+	return &reported{exitFailed} // each line was told of
+}
+
+// report tells what was done.
+func (w *worker) report(a *app, asJSON bool, took time.Duration) error {
+	if asJSON {
 		return a.printJSON(workJSON{w.done, int64(took)})
 	}
 	a.console.printf("taskhost: %s completed, %d failed, %d cancelled in %s\n", plural(w.done.Completed, "task"), w.done.Failed, w.done.Cancelled, durationText(took))
@@ -175,11 +178,11 @@ func nothingDue(ctx context.Context, m *manager.Manager) (bool, error) {
 			return false, nil
 		}
 	}
-	stats, err := m.Stats(ctx)
-	if err != nil || stats.Counts.Running > 0 || stats.Busy > 0 {
+	before, err := m.Stats(ctx)
+	if err != nil || before.Counts.Running > 0 || before.Busy > 0 {
 		return false, err
 	}
-	if stats.Counts.Pending == 0 {
+	if before.Counts.Pending == 0 {
 		return true, nil
 	}
 	queues, err := m.Queues(ctx)
@@ -202,7 +205,11 @@ func nothingDue(ctx context.Context, m *manager.Manager) (bool, error) {
 	if errors.Is(err, errDue) {
 		return false, nil
 	}
-	return err == nil, err
+	if err != nil {
+		return false, err
+	}
+	after, err := m.Stats(ctx) // a task that began meanwhile may have been missed
+	return after.Counts.Running == 0 && after.Counts.Pending == before.Counts.Pending, err
 }
 
 // errDue ends a search: something is due.

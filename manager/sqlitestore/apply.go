@@ -16,8 +16,9 @@ type moved struct {
 	firstN int64
 	ticket uint64
 	table  status
-	bytes  int64 // of the row in the table
-	stored partMask
+	bytes  int64    // of the row in the table
+	stored partMask // parts of which blobs may have something
+	wrote  partMask // parts that are in blobs now
 	big    partMask // parts that blobs has already
 	label  bool     // its labels are others than those of the row
 }
@@ -56,9 +57,11 @@ func (s *Store) takeDirty() (slice []moved, upTo int64) {
 		bytes += taskSize(k.task)
 		s.dirty.remove(r)
 		k.moving = true
+		stored := k.stored
+		k.stored = 0 // what comes meanwhile
 		slice = append(slice, moved{
 			r: r, task: k.task, row: k.row, spec: k.spec, rev: k.rev, firstN: k.firstN, ticket: k.ticket,
-			table: k.table, bytes: k.tableBytes, stored: k.stored, big: k.big, label: k.relabel,
+			table: k.table, bytes: k.tableBytes, stored: stored, big: k.big, label: k.relabel,
 		})
 	}
 	upTo = s.ackedN
@@ -98,7 +101,7 @@ func (w *writer) applyOne(m *moved) error {
 	if err := w.dropBlobs(seq, m.stored&^big); err != nil {
 		return err
 	}
-	m.stored = big
+	m.wrote = big
 	labels := m.task.Spec.Labels
 	switch {
 	case m.table == none:
@@ -140,9 +143,10 @@ func (s *Store) applied(slice []moved, err error) {
 		m := &slice[i]
 		k := m.r.Payload
 		k.moving = false
-		k.table, k.tableBytes, k.stored = m.row.stat, m.row.bytes, m.stored
+		k.table, k.tableBytes = m.row.stat, m.row.bytes
+		k.stored |= m.wrote
 		if k.rev == m.rev {
-			k.big, k.loose, k.relabel = m.stored, 0, false
+			k.big, k.loose, k.relabel = m.wrote, 0, false
 		}
 		*m = moved{r: m.r}
 		s.dismiss(m.r)
@@ -157,6 +161,7 @@ func (s *Store) putBack(slice []moved) {
 		m := &slice[i]
 		k := m.r.Payload
 		k.moving = false
+		k.stored |= m.stored
 		if k.dirty {
 			s.dirty.remove(m.r)
 		}

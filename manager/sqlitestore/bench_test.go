@@ -84,6 +84,7 @@ func lifecycle(b *testing.B, s manager.Store, callers int) {
 
 // work claims a task, runs and completes it.
 func work(b testing.TB, s manager.Store) error {
+	b.Helper()
 	ctx := b.Context()
 	t, l, err := s.Claim(ctx, time.Minute)
 	if err != nil {

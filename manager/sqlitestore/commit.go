@@ -90,9 +90,8 @@ func (w *writer) checkRecords(q *request) error {
 		if err := st.Reset(); err != nil {
 			return err
 		}
-		if err := r.Check(current); err != nil {
-			q.err = err
-			return nil
+		if q.err = r.Check(current); q.err != nil {
+			break
 		}
 	}
 	return nil

@@ -55,7 +55,6 @@ type batch struct {
 	tasks    []manager.Task
 	rows     []*row
 	links    bool
-	until    int64
 	existing map[int]string // numbers of tasks whose key another holds, and who does
 
 	known   map[int64]bool // whether the table has a task, as far as was looked up

@@ -39,8 +39,10 @@ type group struct {
 	taken    bool          // by the writer: it is too late to withdraw
 	done     chan struct{} // closed when err is set and memory says what the file says
 	err      error
-	firstN   int64 // journal rows of this group: from firstN
-	lastN    int64 // to lastN; less than firstN: none
+	// committed says that the file has it, although, with an error, perhaps not the disk.
+	committed bool
+	firstN    int64 // journal rows of this group: from firstN
+	lastN     int64 // to lastN; less than firstN: none
 }
 
 // maxGroup is how many bytes a group and a row of the journal hold, about.
@@ -131,6 +133,7 @@ func (s *Store) undo(c *change) {
 		// The table blobs may have what was not to be.
 		k.big &^= lost
 		k.loose |= lost
+		k.stored |= lost
 		s.soil(c.r, s.ackedN+1)
 	}
 	s.dismiss(c.r)
@@ -153,14 +156,14 @@ func (s *Store) settle(g *group, err error) {
 				s.undo(c)
 			}
 		}
-		if ok {
+		if g.committed && q.err == nil {
 			s.tally.sub(&q.gone)
+			if q.limit != nil {
+				s.applyLimit(q.limit)
+			}
 		}
 		for _, seq := range q.remove {
 			delete(s.removing, seq)
-		}
-		if ok && q.limit != nil {
-			s.applyLimit(q.limit)
 		}
 	}
 	s.agenda.Unlock()
@@ -173,6 +176,7 @@ func (s *Store) install(c *change, n int64, now time.Time) {
 	k := r.Payload
 	k.busy, k.loose = nil, 0
 	k.big = bigParts(t)
+	k.stored |= k.big
 	if c.create {
 		s.creating.add(pending, c.row.bytes, -1)
 		s.tally.add(pending, c.row.bytes, 1)

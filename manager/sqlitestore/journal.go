@@ -131,11 +131,11 @@ func (o *op) decode(r *reader) error {
 	o.seq, _, _ = seqOf(id)
 	t := &o.task
 	t.ID = id
-	if s := r.varint(); s < 0 || s >= int64(numStatuses) {
+	stat := r.varint()
+	if stat < 0 || stat >= int64(numStatuses) {
 		return errJournal
-	} else {
-		t.Status = words[s]
 	}
+	t.Status = words[stat]
 	t.Attempt, t.Revision, o.bytes = int(r.varint()), r.uvarint(), r.varint()
 	var times [numTimes]int64
 	for i := range times {

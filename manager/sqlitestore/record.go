@@ -32,7 +32,7 @@ type kept struct {
 	table  status // of the row in the table; none: there is no row
 	loose  partMask
 	big    partMask // parts that the table blobs has as they are in task
-	stored partMask // parts that the row in the table has in blobs
+	stored partMask // parts of which the table blobs may have something
 	dirty  bool     // in the list of those
 	moving bool     // on its way into the table
 	// relabel says that its labels are others than those of the row in the table.

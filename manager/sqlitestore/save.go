@@ -40,6 +40,11 @@ func (s *Store) Save(ctx context.Context, t manager.Task, l manager.Lease, recor
 			case <-ctx.Done():
 				return 0, ctx.Err()
 			}
+		case v.evicted:
+			if err := s.bringBack(ctx, seq, t.ID); err != nil {
+				return 0, err
+			}
+			continue
 		case v.encode:
 			if v.row, err = nextRow(&t, seq, u, v.before); err != nil {
 				return 0, err
@@ -68,16 +73,17 @@ type saving struct {
 	lease   manager.Lease
 	records []manager.Record
 
-	absent bool     // the task is not in memory
-	encode bool     // it must be encoded first
-	q      *request // what to wait for
-	slot   int32    // of the attempt that began
+	absent  bool     // the task is not in memory
+	evicted bool     // its payload is not, and is needed
+	encode  bool     // it must be encoded first
+	q       *request // what to wait for
+	slot    int32    // of the attempt that began
 }
 
 // try checks a save, and makes it, or puts it into the line of the writer. It returns a channel to wait for before another try.
 func (v *saving) try(seq int64) (wait <-chan struct{}, err error) {
 	s, t := v.s, v.t
-	v.absent, v.encode = false, false
+	v.absent, v.evicted, v.encode = false, false, false
 	s.agenda.Lock()
 	defer s.agenda.Unlock()
 	if s.closed {
@@ -109,6 +115,10 @@ func (v *saving) try(seq int64) (wait <-chan struct{}, err error) {
 	}
 	if len(v.records) == 0 && k.quick(t) {
 		v.apply(r)
+		return nil, nil
+	}
+	if k.task == nil && bigParts(t) != 0 {
+		v.evicted = true // what is written over must be known, in case that it fails
 		return nil, nil
 	}
 	if v.row == nil {
@@ -174,6 +184,20 @@ func sameTexts(a, b map[string]string) bool {
 		}
 	}
 	return true
+}
+
+// bringBack reads a task again that is in memory without its payload.
+func (s *Store) bringBack(ctx context.Context, seq int64, id string) error {
+	tt, err := s.readRow(ctx, seq, id)
+	if err != nil {
+		return err
+	}
+	s.agenda.Lock()
+	defer s.agenda.Unlock()
+	if r := s.tasks[seq]; r != nil && r.Payload.task == nil && r.Payload.rev == tt.task.Revision {
+		s.setTask(r, &tt.task, nil)
+	}
+	return nil
 }
 
 // revive brings a task that is only in the table into memory.

@@ -2,6 +2,7 @@ package sqlitestore
 
 import (
 	"encoding/json"
+	"slices"
 	"sync"
 
 	"github.com/ncruces/go-sqlite3"
@@ -130,13 +131,5 @@ func (s *sortOf) matches(f *manager.Filter) bool {
 	if (f.Name != "" && f.Name != s.name) || (f.Kind != "" && string(f.Kind) != s.kind) || (f.Queue != "" && f.Queue != s.queue) {
 		return false
 	}
-	if f.Plugin == "" {
-		return true
-	}
-	for _, p := range s.plugins {
-		if p == f.Plugin {
-			return true
-		}
-	}
-	return false
+	return f.Plugin == "" || slices.Contains(s.plugins, f.Plugin)
 }

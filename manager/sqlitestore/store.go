@@ -75,16 +75,6 @@ func (s *Store) waitLoaded(ctx context.Context) error {
 	}
 }
 
-// isLoaded reports whether all live tasks are in memory.
-func (s *Store) isLoaded() bool {
-	select {
-	case <-s.loaded:
-		return true
-	default:
-		return false
-	}
-}
-
 // flush has everything applied that is dirty now.
 func (s *Store) flush(ctx context.Context) error {
 	s.agenda.Lock()

@@ -219,6 +219,7 @@ func (s *Store) commit(g *group) {
 		s.settle(g, unavailable(w.path, err))
 		return
 	}
+	g.committed = true
 	if err := w.log.flush(); err != nil {
 		s.distrust(g, err)
 		return

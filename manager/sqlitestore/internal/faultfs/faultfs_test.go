@@ -42,7 +42,7 @@ func TestFaults(t *testing.T) {
 		if err == nil {
 			t.Fatalf("%v went by", want)
 		}
-		if want == faultfs.ErrFull && !errors.Is(err, sqlite3.FULL) {
+		if errors.Is(want, faultfs.ErrFull) && !errors.Is(err, sqlite3.FULL) {
 			t.Errorf("a full disk is %v", err)
 		}
 	}
