@@ -132,6 +132,7 @@ func (w *writer) applyOne(m *moved) error {
 func (s *Store) applied(slice []moved, err error) {
 	s.agenda.Lock()
 	defer s.agenda.Unlock()
+	s.slice = slice[:0]
 	if err != nil {
 		s.putBack(slice)
 		s.applyFailed = s.now() + int64(time.Second)

@@ -2,6 +2,7 @@ package sqlitestore_test
 
 import (
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -101,4 +102,40 @@ func work(b testing.TB, s manager.Store) error {
 	t.Attempts = []manager.Attempt{{Number: 1, StartedAt: at, FinishedAt: at, Version: t.Version, Usage: t.Usage}}
 	_, err = s.Save(ctx, t, l)
 	return err
+}
+
+// BenchmarkRecovery opens a store with many pending tasks: how long it takes until the first one can run, until all are there, and how much
+// memory each takes.
+func BenchmarkRecovery(b *testing.B) {
+	const tasks, batch = 200_000, 2000
+	path := filepath.Join(b.TempDir(), "tasks.db")
+	s := open(b, sqlitestore.Config{Path: path, CacheBytes: 1})
+	for range tasks / batch {
+		list := make([]manager.Task, batch)
+		for i := range list {
+			list[i] = aTask(b)
+		}
+		create(b, s, list...)
+	}
+	closeStore(b, s)
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		began := time.Now()
+		s, err := sqlitestore.Open(b.Context(), sqlitestore.Config{Path: path, CacheBytes: 1})
+		if err != nil {
+			b.Fatal(err)
+		}
+		begin(b, s)
+		b.ReportMetric(float64(time.Since(began).Milliseconds()), "ms-first")
+		if _, err := s.Queues(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(time.Since(began).Milliseconds()), "ms-all")
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/tasks, "B/task")
+		closeStore(b, s)
+	}
 }

@@ -1,6 +1,8 @@
 package sqlitestore
 
 import (
+	"time"
+
 	"github.com/taskhost/taskhost/manager"
 )
 
@@ -50,7 +52,7 @@ func (w *writer) request(g *group, q *request) error {
 			return err
 		}
 		if c.until != 0 {
-			if err := exec(w.st.putKey, t.Spec.Unique.Key, t.ID, int64(c.r.Seq), c.until); err != nil {
+			if err := w.putKey(c); err != nil {
 				return err
 			}
 		}
@@ -62,6 +64,22 @@ func (w *writer) request(g *group, q *request) error {
 		}
 	}
 	return nil
+}
+
+// expireKeys removes unique keys whose window is over.
+const expireKeys = "DELETE FROM unique_keys WHERE key IN (SELECT key FROM unique_keys WHERE until <= ? ORDER BY until LIMIT 100)"
+
+// putKey writes the window of a unique key, and now and then removes those that are over.
+func (w *writer) putKey(c *change) error {
+	t := c.row.task
+	if err := exec(w.st.putKey, t.Spec.Unique.Key, t.ID, int64(c.r.Seq), c.until); err != nil {
+		return err
+	}
+	if w.keys++; w.keys < 50 {
+		return nil
+	}
+	w.keys = 0
+	return exec(w.st.expireKeys, time.Now().UnixNano())
 }
 
 // writeJournal writes a row of the journal.
@@ -76,18 +94,12 @@ func (w *writer) writeJournal(g *group) error {
 	return err
 }
 
+// checkRecords leaves in q.err what is wrong with the records that are to be put.
 func (w *writer) checkRecords(q *request) error {
 	for i := range q.records {
 		r := &q.records[i]
-		st := w.st.findRecord
-		if err := bind(st, r.Kind, r.Name); err != nil {
-			return err
-		}
-		var current uint64
-		if st.Step() {
-			current = uint64(st.ColumnInt64(0))
-		}
-		if err := st.Reset(); err != nil {
+		current, err := w.revision(r.Kind, r.Name)
+		if err != nil {
 			return err
 		}
 		if q.err = r.Check(current); q.err != nil {
@@ -95,6 +107,18 @@ func (w *writer) checkRecords(q *request) error {
 		}
 	}
 	return nil
+}
+
+// revision is that of a record; 0: there is none.
+func (w *writer) revision(kind, name string) (n uint64, err error) {
+	st := w.st.findRecord
+	if err := bind(st, kind, name); err != nil {
+		return 0, err
+	}
+	if st.Step() {
+		n = uint64(st.ColumnInt64(0))
+	}
+	return n, st.Reset()
 }
 
 func (w *writer) putRecord(r *manager.Record) error {

@@ -253,7 +253,7 @@ func TestQueryPlans(t *testing.T) {
 	}
 	defer s.Close(t.Context())
 	for _, query := range []string{
-		orderQuery, rangeQuery, labelQuery, hasLabel, sweepQuery, liveQuery, updateRow,
+		orderQuery, rangeQuery, expireKeys, "SELECT key, id, seq, until FROM unique_keys WHERE until > ?", labelQuery, hasLabel, sweepQuery, liveQuery, updateRow,
 		"SELECT " + columns + partColumns + " FROM tasks t WHERE seq = ?", "SELECT data FROM blobs WHERE key = ?",
 		"SELECT name, revision, data FROM records WHERE kind = ? AND name > ? ORDER BY name LIMIT ?",
 		"SELECT label FROM label_names WHERE name = ? AND value = ?",

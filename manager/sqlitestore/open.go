@@ -206,8 +206,8 @@ func connect(cfg *Config, write bool) (*sqlite3.Conn, error) {
 	return c, nil
 }
 
-// Close applies what is not yet in the tables, and releases the file. Nothing may use the store afterwards; claims that wait must have
-// been ended by their contexts before.
+// Close brings what is only in the journal into the tables, and releases the file. When ctx ends before, the next Open does the rest:
+// nothing that was acknowledged is lost. Claims that wait must have been ended by their contexts before.
 func (s *Store) Close(ctx context.Context) error {
 	s.agenda.Lock()
 	if s.closed {
@@ -215,12 +215,15 @@ func (s *Store) Close(ctx context.Context) error {
 		return nil
 	}
 	s.closed, s.stopping = true, true
-	if err := ctx.Err(); err != nil {
-		s.abandon = true // what is acknowledged is in the journal
-	}
 	s.agenda.Unlock()
 	close(s.quit)
 	s.wakeWriter()
+	defer context.AfterFunc(ctx, func() {
+		s.agenda.Lock()
+		defer s.agenda.Unlock()
+		s.abandon = true
+		s.wakeWriter()
+	})()
 	s.loops.Wait()
 	return unavailable(s.cfg.Path, s.release())
 }

@@ -82,6 +82,7 @@ func (s *Store) soil(r *record, n int64) {
 	k.dirty, k.firstN, k.ticket = true, n, l.tickets
 	if l.first == nil {
 		l.since = s.now()
+		s.wakeWriter()
 	}
 	l.insert(r, l.last)
 }

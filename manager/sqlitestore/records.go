@@ -134,7 +134,7 @@ func (s *Store) loadLimits() error {
 	return st.Err()
 }
 
-// loadKeys tells the agenda of unique keys whose window lasts, and forgets the others.
+// loadKeys tells the agenda of unique keys whose window lasts.
 func (s *Store) loadKeys() error {
 	now := time.Now()
 	st, _, err := s.w.c.Prepare("SELECT key, id, seq, until FROM unique_keys WHERE until > ?")
@@ -148,13 +148,5 @@ func (s *Store) loadKeys() error {
 	for st.Step() {
 		s.agenda.Hold(st.ColumnText(0), st.ColumnText(1), uint64(st.ColumnInt64(2)), st.ColumnInt64(3), false)
 	}
-	if err := st.Err(); err != nil {
-		return err
-	}
-	drop, _, err := s.w.c.Prepare("DELETE FROM unique_keys WHERE until <= ?")
-	if err != nil {
-		return err
-	}
-	defer drop.Close()
-	return exec(drop, now.UnixNano())
+	return st.Err()
 }

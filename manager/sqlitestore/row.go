@@ -95,13 +95,14 @@ func nextRow(t *manager.Task, seq int64, u uuid.UUID, before *row) (*row, error)
 			r.times[i] = n
 		}
 	}
+	room := 416 + 336*len(t.Attempts) // enough for most, so that it is made once
 	var err error
 	if before != nil && sameSpec(&t.Spec, &before.task.Spec) {
 		r.spec = before.spec
-		r.state, err = appendState(make([]byte, 0, 512), t)
+		r.state, err = appendState(make([]byte, 0, room), t)
 	} else {
 		var b []byte
-		if b, err = appendSpec(make([]byte, 0, 512), &t.Spec); err == nil {
+		if b, err = appendSpec(make([]byte, 0, room+320), &t.Spec); err == nil {
 			n := len(b)
 			b, err = appendState(b, t)
 			r.spec, r.state = b[:n:n], b[min(n, len(b)):]

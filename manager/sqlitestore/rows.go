@@ -2,6 +2,7 @@ package sqlitestore
 
 import (
 	"encoding/json"
+	"unsafe"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -41,9 +42,10 @@ func (b *binder) optional(param int, n int64) {
 	}
 }
 
+// text binds bytes as text. BindRawText would copy them once more; SQLite has a copy of its own when BindText returns.
 func (b *binder) text(param int, s []byte) {
 	if b.err == nil {
-		b.err = b.st.BindRawText(param, s)
+		b.err = b.st.BindText(param, unsafe.String(unsafe.SliceData(s), len(s)))
 	}
 }
 
@@ -61,10 +63,9 @@ func (w *writer) writeRow(r *row, fresh bool, stay, big partMask) error {
 		return err
 	}
 	b := binder{st: w.st.update}
-	b.st = w.st.update
 	if fresh {
 		b.st = w.st.insert
-		b.text(2, r.uuidText())
+		b.err = b.st.BindText(2, r.task.ID)
 	} else {
 		b.number(2, int64(stay))
 	}
@@ -100,8 +101,6 @@ func (w *writer) writeRow(r *row, fresh bool, stay, big partMask) error {
 	}
 	return b.st.Exec()
 }
-
-func (r *row) uuidText() []byte { return []byte(r.task.ID) }
 
 func truth(b bool) int64 {
 	if b {

@@ -21,6 +21,7 @@ type writer struct {
 	walPages int   // after the last commit
 	walDone  int   // when a checkpoint was tried last
 	ops      []byte
+	keys     int // windows of unique keys since those that are over were removed
 
 	sorts  *sortTable
 	labels map[[2]string]int64
@@ -29,15 +30,16 @@ type writer struct {
 
 // statements are those that the writer uses all the time.
 type statements struct {
-	begin, commit, rollback                            *sqlite3.Stmt
-	journal, unjournal                                 *sqlite3.Stmt
-	insert, update                                     *sqlite3.Stmt
-	insertSort                                         *sqlite3.Stmt
-	findLabel, addLabelName, addLabel                  *sqlite3.Stmt
-	dropLabel, dropLabelName                           *sqlite3.Stmt
-	putBlob, dropBlob                                  *sqlite3.Stmt
-	counts, findRecord, putRecord, dropRecord          *sqlite3.Stmt
-	putKey, dropKey, findRow, dropRow, unjournalFailed *sqlite3.Stmt
+	begin, commit, rollback                   *sqlite3.Stmt
+	journal, unjournal                        *sqlite3.Stmt
+	insert, update                            *sqlite3.Stmt
+	insertSort                                *sqlite3.Stmt
+	findLabel, addLabelName, addLabel         *sqlite3.Stmt
+	dropLabel, dropLabelName                  *sqlite3.Stmt
+	putBlob, dropBlob                         *sqlite3.Stmt
+	counts, findRecord, putRecord, dropRecord *sqlite3.Stmt
+	putKey, dropKey, expireKeys               *sqlite3.Stmt
+	findRow, dropRow, unjournalFailed         *sqlite3.Stmt
 }
 
 func (w *writer) prepare() error {
@@ -68,6 +70,7 @@ func (w *writer) prepare() error {
 		{&st.dropRecord, "DELETE FROM records WHERE kind = ? AND name = ?"},
 		{&st.putKey, "INSERT OR REPLACE INTO unique_keys(key, id, seq, until) VALUES(?, ?, ?, ?)"},
 		{&st.dropKey, "DELETE FROM unique_keys WHERE key = ? AND seq = ?"},
+		{&st.expireKeys, expireKeys},
 		{&st.findRow, "SELECT status, bytes, parts, spec, revision FROM tasks WHERE seq = ?"},
 		{&st.dropRow, "DELETE FROM tasks WHERE seq = ?"},
 	} {
@@ -138,8 +141,13 @@ func (s *Store) write() {
 			s.runCalls()
 		case wantStop:
 			close(s.syncs)
+			s.agenda.Lock()
+			s.endFlushes(errClosed())
+			s.agenda.Unlock()
 			return
 		case wantNothing:
+			<-s.wake
+		case wantLater:
 			idle.Reset(idleAfter)
 			select {
 			case <-s.wake:
@@ -153,7 +161,8 @@ func (s *Store) write() {
 type want int
 
 const (
-	wantNothing want = iota
+	wantNothing want = iota // until it is woken
+	wantLater               // until some time is over
 	wantGroup
 	wantApply
 	wantCall
@@ -171,13 +180,13 @@ func (s *Store) task() (*group, want) {
 	switch {
 	case len(s.calls) > 0 && s.syncing == 0:
 		return nil, wantCall
-	case len(s.queue) > 0 && s.syncing == 0 && !(much && d.first != nil):
+	case len(s.queue) > 0 && s.syncing == 0 && !(much && d.first != nil && s.applyFailed == 0):
 		g := s.queue[0]
 		s.queue[0] = nil
 		s.queue = s.queue[1:]
 		g.taken = true
 		return g, wantGroup
-	case s.abandon && s.syncing == 0 && len(s.queue) == 0:
+	case (s.abandon || s.stopping && s.applyFailed > 0) && s.syncing == 0 && len(s.queue) == 0:
 		return nil, wantStop
 	case d.first == nil:
 		if s.stopping && s.syncing == 0 && len(s.queue) == 0 {
@@ -185,13 +194,13 @@ func (s *Store) task() (*group, want) {
 		}
 		return nil, wantNothing
 	case s.applyFailed > 0 && s.now() < s.applyFailed:
-		return nil, wantNothing
+		return nil, wantLater
 	case much, len(s.flushes) > 0, s.stopping, s.syncing > 0 && d.records > someDirty:
 		return nil, wantApply
 	case s.syncing == 0 && s.now()-d.since > int64(idleAfter):
 		return nil, wantApply
 	}
-	return nil, wantNothing
+	return nil, wantLater
 }
 
 // pressure is how much more is dirty than should be; 1: as much as may be.
