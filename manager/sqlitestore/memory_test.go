@@ -44,7 +44,10 @@ func (d *dying) decide(op faultfs.Op) faultfs.Fault {
 // TestMemoryAndCompletion kills a store a thousand times at every kind of moment while an agent counts its completed tasks: what it
 // remembers and what has completed never differ, and no acknowledged completion is lost.
 func TestMemoryAndCompletion(t *testing.T) {
-	const kills = 1000
+	kills := 1000
+	if raceDetector {
+		kills = 50 // make kills has the others
+	}
 	var disk dying
 	path := newPath(t)
 	vfs := faultfs.Register("", disk.decide)
