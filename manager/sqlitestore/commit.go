@@ -51,7 +51,7 @@ func (w *writer) request(g *group, q *request) error {
 		if err := w.putBlobs(int64(c.r.Seq), t, big&^c.kept); err != nil {
 			return err
 		}
-		if c.until != 0 {
+		if c.create && c.until != 0 {
 			if err := w.putKey(c); err != nil {
 				return err
 			}

@@ -28,7 +28,8 @@ type change struct {
 	row    *row
 	kept   partMask // parts that are as they were
 	create bool
-	until  int64 // create: the end of the unique key's window; 0: none
+	again  bool  // the task was final, and took its unique key again
+	until  int64 // create, again: the end of the unique key's window; 0: none
 }
 
 // group is what is committed together.
@@ -124,6 +125,12 @@ func (s *Store) undo(c *change) {
 		}
 		delete(s.tasks, int64(c.r.Seq))
 		return
+	}
+	if c.again {
+		key := c.row.task.Spec.Unique.Key
+		if s.agenda.Unhold(key, c.r.Seq); c.until != 0 {
+			s.agenda.Hold(key, c.row.task.ID, c.r.Seq, c.until, false)
+		}
 	}
 	if lost := bigParts(c.row.task) &^ c.kept; lost != 0 && k.task != nil {
 		// The table blobs may have what was not to be.

@@ -120,9 +120,7 @@ func (l *loading) row(st *sqlite3.Stmt, stat status) liveRow {
 		p.Plugins = sort.distinct
 	}
 	p.Priority, p.Since, p.Due = st.ColumnInt(3), st.ColumnInt64(5), st.ColumnInt64(6)
-	if st.ColumnInt(4) == 0 {
-		p.Expires = st.ColumnInt64(7)
-	}
+	p.Expires = st.ColumnInt64(7)
 	if st.ColumnType(11) != sqlite3.NULL {
 		row.spec = append([]byte{}, st.ColumnRawText(11)...)
 	}

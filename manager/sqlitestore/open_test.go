@@ -371,3 +371,32 @@ func TestCheckFindsDamage(t *testing.T) {
 		t.Error("overwritten pages go by")
 	}
 }
+
+// TestRetryTakesTheKeyAgain has a task that runs again hold its unique key, unless another has it by then.
+func TestRetryTakesTheKeyAgain(t *testing.T) {
+	s := open(t, sqlitestore.Config{Path: newPath(t)})
+	keyed := func() manager.Task {
+		task := aTask(t)
+		task.Spec.Unique.Key = "k"
+		return task
+	}
+	create(t, s, keyed())
+	first, l := begin(t, s)
+	first = complete(t, s, first, l)
+	again := first
+	again.Status, again.FinishedAt = manager.StatusPending, time.Time{}
+
+	second := create(t, s, keyed())[0]
+	_, err := s.Save(t.Context(), again, manager.Lease{})
+	if e, ok := errors.AsType[*abi.Error](err); !ok || e.Code != abi.CodeConflict || e.Task != second.ID {
+		t.Fatalf("the key is held, and the retry gave %v", err)
+	}
+	task, l := begin(t, s)
+	complete(t, s, task, l)
+	if _, err := s.Save(t.Context(), again, manager.Lease{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Create(t.Context(), []manager.Task{keyed()}, manager.CreateOptions{}); abi.CodeOf(err) != abi.CodeConflict {
+		t.Errorf("the key is held again, and a create gave %v", err)
+	}
+}
