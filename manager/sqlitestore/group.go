@@ -22,6 +22,9 @@ type request struct {
 	gone  tally // answer: those
 }
 
+// failed reports whether a request is wrong by itself, whatever becomes of its group.
+func (q *request) failed() bool { return q.err != nil }
+
 // change is a new state of a task.
 type change struct {
 	r      *record
@@ -151,7 +154,7 @@ func (s *Store) settle(g *group, err error) {
 	}
 	now := time.Now()
 	for _, q := range g.requests {
-		ok := err == nil && q.err == nil
+		ok := err == nil && !q.failed()
 		for i := range q.changes {
 			if c := &q.changes[i]; ok {
 				s.install(c, g.firstN, now)
@@ -159,7 +162,7 @@ func (s *Store) settle(g *group, err error) {
 				s.undo(c)
 			}
 		}
-		if g.committed && q.err == nil {
+		if g.committed && !q.failed() {
 			s.tally.sub(&q.gone)
 			if q.limit != nil {
 				s.applyLimit(q.limit)

@@ -108,7 +108,9 @@ func TestClosed(t *testing.T) {
 	closeStore(t, s) // twice does no harm
 	_, saved := s.Save(t.Context(), task, manager.Lease{})
 	_, listed := s.List(t.Context(), manager.Filter{})
+	_, recorded := s.Record(t.Context(), "k", "n")
 	for what, err := range map[string]error{
+		"record": recorded, "delete": s.Delete(t.Context(), task.ID), "backup": s.Backup(t.Context(), newPath(t)),
 		"create": s.Create(t.Context(), []manager.Task{aTask(t)}, manager.CreateOptions{}), "save": saved, "list": listed,
 		"put": s.Put(t.Context(), manager.Record{Kind: "k", Name: "n", Data: []byte("x")}), "vacuum": s.Vacuum(t.Context()),
 	} {
