@@ -21,7 +21,7 @@ func (w *writer) group(g *group) error {
 // request writes one request. What is wrong with it alone goes into q.err, and nothing of it is written.
 func (w *writer) request(g *group, q *request) error {
 	q.err, q.n, q.gone = nil, 0, tally{}
-	if err := w.checkRecords(q); err != nil || q.err != nil {
+	if err := w.checkRecords(q); err != nil || q.failed() {
 		return err
 	}
 	for i := range q.records {
@@ -51,7 +51,7 @@ func (w *writer) request(g *group, q *request) error {
 		if err := w.putBlobs(int64(c.r.Seq), t, big&^c.kept); err != nil {
 			return err
 		}
-		if c.until != 0 {
+		if c.create && c.until != 0 {
 			if err := w.putKey(c); err != nil {
 				return err
 			}
@@ -102,7 +102,7 @@ func (w *writer) checkRecords(q *request) error {
 		if err != nil {
 			return err
 		}
-		if q.err = r.Check(current); q.err != nil {
+		if q.err = r.Check(current); q.failed() {
 			break
 		}
 	}

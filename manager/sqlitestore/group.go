@@ -22,14 +22,17 @@ type request struct {
 	gone  tally // answer: those
 }
 
+// failed reports whether a request is wrong by itself, whatever becomes of its group.
+func (q *request) failed() bool { return q.err != nil }
+
 // change is a new state of a task.
 type change struct {
 	r      *record
 	row    *row
 	kept   partMask // parts that are as they were
 	create bool
-	key    string // a unique key that is held again, by a task that is to run again
-	until  int64  // create: the end of the unique key's window; 0: none
+	again  bool  // the task was final, and took its unique key again
+	until  int64 // create, again: the end of the unique key's window; 0: none
 }
 
 // group is what is committed together.
@@ -126,8 +129,8 @@ func (s *Store) undo(c *change) {
 		delete(s.tasks, int64(c.r.Seq))
 		return
 	}
-	if c.key != "" {
-		s.agenda.Release(c.key, c.r.Seq)
+	if c.again {
+		s.agenda.Release(c.row.task.Spec.Unique.Key, c.r.Seq)
 	}
 	if lost := bigParts(c.row.task) &^ c.kept; lost != 0 && k.task != nil {
 		// The table blobs may have what was not to be.
@@ -148,7 +151,7 @@ func (s *Store) settle(g *group, err error) {
 	}
 	now := time.Now()
 	for _, q := range g.requests {
-		ok := err == nil && q.err == nil
+		ok := err == nil && !q.failed()
 		for i := range q.changes {
 			if c := &q.changes[i]; ok {
 				s.install(c, g.firstN, now)
@@ -156,7 +159,7 @@ func (s *Store) settle(g *group, err error) {
 				s.undo(c)
 			}
 		}
-		if g.committed && q.err == nil {
+		if g.committed && !q.failed() {
 			s.tally.sub(&q.gone)
 			if q.limit != nil {
 				s.applyLimit(q.limit)

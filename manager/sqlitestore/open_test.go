@@ -108,7 +108,9 @@ func TestClosed(t *testing.T) {
 	closeStore(t, s) // twice does no harm
 	_, saved := s.Save(t.Context(), task, manager.Lease{})
 	_, listed := s.List(t.Context(), manager.Filter{})
+	_, recorded := s.Record(t.Context(), "k", "n")
 	for what, err := range map[string]error{
+		"record": recorded, "delete": s.Delete(t.Context(), task.ID), "backup": s.Backup(t.Context(), newPath(t)),
 		"create": s.Create(t.Context(), []manager.Task{aTask(t)}, manager.CreateOptions{}), "save": saved, "list": listed,
 		"put": s.Put(t.Context(), manager.Record{Kind: "k", Name: "n", Data: []byte("x")}), "vacuum": s.Vacuum(t.Context()),
 	} {
@@ -369,5 +371,34 @@ func TestCheckFindsDamage(t *testing.T) {
 	}
 	if problems, err := sqlitestore.Check(t.Context(), path); err == nil && len(problems) == 0 {
 		t.Error("overwritten pages go by")
+	}
+}
+
+// TestRetryTakesTheKeyAgain has a task that runs again hold its unique key, unless another has it by then.
+func TestRetryTakesTheKeyAgain(t *testing.T) {
+	s := open(t, sqlitestore.Config{Path: newPath(t)})
+	keyed := func() manager.Task {
+		task := aTask(t)
+		task.Spec.Unique.Key = "k"
+		return task
+	}
+	create(t, s, keyed())
+	first, l := begin(t, s)
+	first = complete(t, s, first, l)
+	again := first
+	again.Status, again.FinishedAt = manager.StatusPending, time.Time{}
+
+	second := create(t, s, keyed())[0]
+	_, err := s.Save(t.Context(), again, manager.Lease{})
+	if e, ok := errors.AsType[*abi.Error](err); !ok || e.Code != abi.CodeConflict || e.Task != second.ID {
+		t.Fatalf("the key is held, and the retry gave %v", err)
+	}
+	task, l := begin(t, s)
+	complete(t, s, task, l)
+	if _, err := s.Save(t.Context(), again, manager.Lease{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Create(t.Context(), []manager.Task{keyed()}, manager.CreateOptions{}); abi.CodeOf(err) != abi.CodeConflict {
+		t.Errorf("the key is held again, and a create gave %v", err)
 	}
 }

@@ -14,6 +14,7 @@ type pool struct {
 	path string
 	open func() (*sqlite3.Conn, error)
 	free chan *reading // nil: not opened yet
+	over chan struct{} // closed when no more are given out
 
 	mu     sync.Mutex
 	opened []*reading
@@ -29,7 +30,7 @@ type reading struct {
 }
 
 func newPool(path string, open func() (*sqlite3.Conn, error)) *pool {
-	p := &pool{path: path, open: open, free: make(chan *reading, maxReaders)}
+	p := &pool{path: path, open: open, free: make(chan *reading, maxReaders), over: make(chan struct{})}
 	for range maxReaders {
 		p.free <- nil
 	}
@@ -40,6 +41,8 @@ func (p *pool) get(ctx context.Context) (*reading, error) {
 	var r *reading
 	select {
 	case r = <-p.free:
+	case <-p.over:
+		return nil, errClosed()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -60,6 +63,7 @@ func (p *pool) get(ctx context.Context) (*reading, error) {
 
 // close waits for those that are in use.
 func (p *pool) close() error {
+	close(p.over)
 	for range maxReaders {
 		<-p.free
 	}

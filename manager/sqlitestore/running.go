@@ -132,8 +132,12 @@ func (a attempt) begin(t *manager.Task) {
 	if t.PartialCut {
 		t.Partial, t.PartialStep, t.PartialCut = nil, 0, false
 	}
-	t.Status, t.AttemptAt, t.RunAt, t.Error, t.Cause = manager.StatusRunning, at, time.Time{}, nil, ""
+	t.Status, t.AttemptAt, t.RunAt, t.ExpiresAt, t.Error, t.Cause = manager.StatusRunning, at, time.Time{}, time.Time{}, nil, ""
 	t.Attempt = a.number
+	t.TotalSteps = max(1, len(t.Spec.Steps))
+	t.CurrentStep = t.PartialStep + 1
+	t.Progress = float64(t.PartialStep) / float64(t.TotalSteps)
+	t.Message = ""
 }
 
 // openRunning reads what the process before left, makes those tasks running in the table, and begins the file anew.

@@ -126,22 +126,35 @@ func (v *saving) try(seq int64) (wait <-chan struct{}, err error) {
 		return nil, nil
 	}
 	c := change{r: r, row: v.row}
-	if key := t.Spec.Unique.Key; key != "" && k.status.final() && !t.Status.Final() {
-		h, held := s.agenda.Holder(key)
-		if held && h.Seq != r.Seq {
-			s.dismiss(r)
-			return nil, manager.KeyHeld(key, h.ID)
-		}
-		s.agenda.Hold(key, t.ID, r.Seq, h.Until, true)
-		c.key = key
-	}
 	if k.task != nil {
 		c.kept = sameParts(t, k.task) &^ k.loose
+	}
+	if k.status.final() && !t.Status.Final() {
+		if err := s.holdAgain(&c); err != nil {
+			s.dismiss(r)
+			return nil, err
+		}
 	}
 	k.noteLabels(t)
 	v.q = &request{changes: []change{c}, records: v.records}
 	s.enqueue(v.q)
 	return nil, nil
+}
+
+// holdAgain takes the unique key of a task that is to run again.
+func (s *Store) holdAgain(c *change) error {
+	t := c.row.task
+	key := t.Spec.Unique.Key
+	if key == "" {
+		return nil
+	}
+	h, held := s.agenda.Holder(key)
+	if held && h.Seq != c.r.Seq {
+		return manager.KeyHeld(key, h.ID)
+	}
+	c.again, c.until = true, h.Until
+	s.agenda.Hold(key, t.ID, c.r.Seq, h.Until, true)
+	return nil
 }
 
 // quick reports whether a change need not be on the disk when Save returns.

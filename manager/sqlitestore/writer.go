@@ -140,6 +140,7 @@ func (s *Store) write() {
 		case wantCall:
 			s.runCalls()
 		case wantStop:
+			_ = s.recover() // what cannot be taken back was not acknowledged
 			close(s.syncs)
 			s.agenda.Lock()
 			s.endFlushes(errClosed())
