@@ -46,7 +46,9 @@ type Manager struct {
 	hardOnce   sync.Once
 	cutOff     atomic.Int64 // tasks that were cancelled or put back by that
 
-	settling    chan struct{} // bounds the attempts that wait to be settled; nil: they do not wait
+	settling    chan *run      // hands attempts to those that settle them; nil: workers do it themselves
+	settlers    atomic.Int64   // how many do
+	unsettled   sync.WaitGroup // attempts that were handed over; Add by workers alone
 	workers     sync.WaitGroup
 	workersDone chan struct{} // closed when the last worker has left
 	quit        chan struct{} // ends the background work
@@ -92,7 +94,7 @@ func New(runner Runner, cfg Config) (*Manager, error) {
 	m.progress.kick = make(chan struct{}, 1)
 	m.schedules.wake = make(chan struct{}, 1)
 	if s, ok := m.store.(patient); ok && s.Waits() {
-		m.settling = make(chan struct{}, maxSettling)
+		m.settling = make(chan *run)
 	}
 	for i := range m.shards {
 		m.shards[i].init()
@@ -119,7 +121,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	for range m.cfg.MaxConcurrent {
 		m.workers.Go(m.work)
 	}
-	m.background.Go(func() { m.workers.Wait(); close(m.workersDone) })
+	m.background.Go(func() { m.workers.Wait(); m.unsettled.Wait(); close(m.workersDone) })
 	m.background.Go(m.flushProgress)
 	m.background.Go(m.keepLeases)
 	m.background.Go(m.sweepFinished)

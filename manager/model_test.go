@@ -294,9 +294,17 @@ var modelStores = map[string]func(*testing.T) (open func() manager.Store){
 			if _, err := s.Queues(t.Context()); err != nil { // waits until all is loaded: the model has no tasks that come later
 				t.Fatal(err)
 			}
-			return s
+			return settledAtOnce{s}
 		}
 	},
+}
+
+// settledAtOnce is a store that does not say that it waits: in the model a slot is not free before its task is settled.
+type settledAtOnce struct{ closingStore }
+
+type closingStore interface {
+	manager.Store
+	Close(ctx context.Context) error
 }
 
 // closeModel stops a manager, which puts the running task back, and closes its store.
@@ -304,7 +312,7 @@ func closeModel(m *manager.Manager, store manager.Store) error {
 	if err := m.Stop(canceled()); err != nil && abi.CodeOf(err) != abi.CodeCancelled {
 		return err
 	}
-	if s, ok := store.(interface{ Close(context.Context) error }); ok {
+	if s, ok := store.(closingStore); ok {
 		return s.Close(context.Background())
 	}
 	return nil

@@ -70,12 +70,33 @@ func (m *Manager) settle(r *run) {
 		m.busy.Add(-1)
 		return
 	}
-	m.settling <- struct{}{}
-	m.busy.Add(-1)
-	m.workers.Go(func() {
+	m.unsettled.Add(1)
+	defer m.busy.Add(-1)
+	select {
+	case m.settling <- r: // one is idle
+		return
+	default:
+	}
+	if m.settlers.Add(1) > maxSettling {
+		m.settlers.Add(-1)
+		m.settling <- r
+		return
+	}
+	m.background.Go(func() { m.settleRuns(r) })
+}
+
+// settleRuns is a goroutine that settles attempts, one after the other, until the workers have left. New goroutines would cost more: they
+// have to grow their stacks.
+func (m *Manager) settleRuns(r *run) {
+	for {
 		m.end(r)
-		<-m.settling
-	})
+		m.unsettled.Done()
+		select {
+		case r = <-m.settling:
+		case <-m.workersDone:
+			return
+		}
+	}
 }
 
 // begin moves a claimed task to running, and reports whether there is something to run.

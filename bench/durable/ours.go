@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/taskhost/taskhost/abi"
@@ -40,6 +41,12 @@ func openSQLite(ctx context.Context, dir string) (manager.Store, func() error, e
 	return s, func() error { return s.Close(context.Background()) }, nil
 }
 
+// maxQueue is how many tasks may wait: submitters that are faster than the workers wait for room, as they would have to in the end.
+const maxQueue = 2000
+
+// gcPercent is what the command line of taskhost sets, too.
+const gcPercent = 400
+
 // ours are the rows of taskhost.
 func ours(noop []byte) []system {
 	var systems []system
@@ -58,9 +65,11 @@ type ourBackend struct {
 	store store
 	dir   string
 	host  *host.Host
+	gc    int // as it was
 }
 
 func openOurs(ctx context.Context, dir string, s store, noop []byte) (backend, error) {
+	before := debug.SetGCPercent(gcPercent)
 	h, err := host.New(ctx, host.Config{})
 	if err != nil {
 		return nil, err
@@ -69,10 +78,13 @@ func openOurs(ctx context.Context, dir string, s store, noop []byte) (backend, e
 	if _, err := h.Swap(ctx, "noop", host.Source{Wasm: noop, Manifest: reuse}); err != nil {
 		return nil, errors.Join(err, h.Close(ctx))
 	}
-	return &ourBackend{s, dir, h}, nil
+	return &ourBackend{s, dir, h, before}, nil
 }
 
-func (b *ourBackend) close() error { return b.host.Close(context.Background()) }
+func (b *ourBackend) close() error {
+	debug.SetGCPercent(b.gc)
+	return b.host.Close(context.Background())
+}
 
 type ourQueue struct {
 	manager *manager.Manager
@@ -91,7 +103,7 @@ func (b *ourBackend) queue(ctx context.Context, workers bool) (queue, error) {
 	}
 	m, err := manager.New(b.host, manager.Config{
 		Store: s, MaxConcurrent: b.store.workers, KeepOnStop: true,
-		MaxQueue: b.store.tasks, MaxQueueBytes: 1 << 40, MaxFinished: b.store.tasks, MaxFinishedBytes: 1 << 40, // all are to be counted
+		MaxQueue: maxQueue, MaxQueueBytes: 1 << 40, MaxFinished: b.store.tasks, MaxFinishedBytes: 1 << 40, // all are to be counted
 	})
 	if err == nil && workers {
 		err = m.Start(ctx)
@@ -105,7 +117,7 @@ func (b *ourBackend) queue(ctx context.Context, workers bool) (queue, error) {
 var ourContent = strings.Repeat("x", payload)
 
 func (q *ourQueue) submit(ctx context.Context) error {
-	_, err := q.manager.Submit(ctx, manager.ProcessorTask(ourContent, "noop"))
+	_, err := q.manager.SubmitWait(ctx, manager.ProcessorTask(ourContent, "noop"))
 	return err
 }
 
@@ -114,7 +126,7 @@ func (q *ourQueue) submitMany(ctx context.Context, n int) error {
 	for i := range specs {
 		specs[i] = manager.ProcessorTask(ourContent, "noop")
 	}
-	_, err := q.manager.SubmitBatch(ctx, specs)
+	_, err := q.manager.SubmitBatchWait(ctx, specs)
 	return err
 }
 

@@ -28,6 +28,8 @@ type Store struct {
 	flushes  []*flush
 	unsynced []*group // whose sync failed
 	syncing  int      // groups that are being synced
+	took     int64    // when the writer took a group last
+	agedTo   int64    // what ended before this was looked for
 	ackedN   int64    // the last journal row that is in memory, too
 	closed   bool     // nothing new is taken
 	stopping bool     // the writer ends when everything is applied
@@ -97,6 +99,9 @@ func (s *Store) flush(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// Waits tells the manager that Save waits for the disk: slots of tasks that have ended are free meanwhile.
+func (s *Store) Waits() bool { return true }
 
 // moving reports whether a slice is on its way into the table.
 func (s *Store) moving() bool { return len(s.slice) > 0 }

@@ -2,6 +2,8 @@ package sqlitestore
 
 import (
 	"context"
+	"math"
+	"time"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -98,35 +100,91 @@ func (s *Store) Sweep(ctx context.Context, keep manager.Retention, max int) (rem
 	if !s.hasToSweep(&keep) {
 		return 0, nil
 	}
-	if err := s.flush(ctx); err != nil {
-		return 0, err
+	removed, more, err := s.sweepTable(ctx, &keep, max)
+	if err == nil && more {
+		if err = s.flush(ctx); err == nil {
+			var n int
+			n, _, err = s.sweepTable(ctx, &keep, max-removed)
+			removed += n
+		}
 	}
-	v := sweeping{s: s, keep: &keep}
+	if err == nil && removed < max {
+		s.swept(&keep)
+	}
+	return removed, err
+}
+
+// sweepTable removes tasks whose end is in the table. More says that the next one to go has ended, but is not there yet: under load that is
+// not so, and nothing has to wait for it to be applied.
+func (s *Store) sweepTable(ctx context.Context, keep *manager.Retention, max int) (removed int, more bool, err error) {
+	v := sweeping{s: s, keep: keep, young: s.firstEndInMemory()}
 	v.edge, _ = unixNano(keep.FinishedAfter)
 	s.agenda.Lock()
 	v.tasks, v.bytes = s.tally.final(), s.tally.DoneBytes
 	s.agenda.Unlock()
 	for removed < max {
 		seqs, err := v.candidates(ctx, min(removeStep, max-removed))
-		if err != nil || len(seqs) == 0 {
-			return removed, err
+		if err != nil {
+			return removed, false, err
+		}
+		if len(seqs) == 0 {
+			return removed, v.young != math.MaxInt64 && v.goes(v.young), nil
 		}
 		n, err := s.remove(ctx, seqs, true)
 		removed += n
 		if err != nil {
-			return removed, err
+			return removed, false, err
 		}
 	}
-	return removed, nil
+	return removed, false, nil
 }
 
-// hasToSweep reports whether the retention may not keep something.
+// firstEndInMemory is the earliest end of a task that is not in the table as final yet.
+func (s *Store) firstEndInMemory() int64 {
+	s.agenda.Lock()
+	defer s.agenda.Unlock()
+	first := int64(math.MaxInt64)
+	for r := s.dirty.first; r != nil; r = r.Payload.next {
+		if k := r.Payload; k.status.final() && k.task != nil {
+			at, _ := unixNano(k.task.FinishedAt)
+			first = min(first, at)
+		}
+	}
+	for i := range s.slice { // on their way
+		if t := s.slice[i].task; t != nil && t.Status.Final() {
+			at, _ := unixNano(t.FinishedAt)
+			first = min(first, at)
+		}
+	}
+	return first
+}
+
+// ageStep is how often it is looked whether something is too old, at most.
+const ageStep = time.Second
+
+// hasToSweep reports whether the retention may not keep something. It is asked often, and looks for age only when that moved by ageStep.
 func (s *Store) hasToSweep(keep *manager.Retention) bool {
 	s.agenda.Lock()
 	defer s.agenda.Unlock()
 	n := s.tally.final()
-	return n > 0 && (!keep.FinishedAfter.IsZero() || (keep.Tasks > 0 && n > int64(keep.Tasks)) ||
-		(keep.Bytes > 0 && s.tally.DoneBytes > keep.Bytes))
+	switch {
+	case n == 0:
+		return false
+	case keep.Tasks > 0 && n > int64(keep.Tasks), keep.Bytes > 0 && s.tally.DoneBytes > keep.Bytes:
+		return true
+	case keep.FinishedAfter.IsZero():
+		return false
+	}
+	edge := keep.FinishedAfter.UnixNano()
+	return edge < s.agedTo || edge > s.agedTo+int64(ageStep)
+}
+
+// swept notes that nothing is left that ended before.
+func (s *Store) swept(keep *manager.Retention) {
+	edge, _ := unixNano(keep.FinishedAfter)
+	s.agenda.Lock()
+	defer s.agenda.Unlock()
+	s.agedTo = min(edge, time.Now().UnixNano())
 }
 
 // sweeping is one Sweep.
@@ -134,6 +192,7 @@ type sweeping struct {
 	s            *Store
 	keep         *manager.Retention
 	edge         int64
+	young        int64 // when the first of those ended that are not in the table yet
 	tasks, bytes int64 // that are left
 
 	at   int64 // finished_at of the last candidate
@@ -155,7 +214,7 @@ func (v *sweeping) candidates(ctx context.Context, n int) (seqs []int64, err err
 				if done || len(seqs) == n || v.seen[seq] {
 					return nil
 				}
-				if !v.goes(at) {
+				if at >= v.young || !v.goes(at) {
 					done = true
 					return nil
 				}

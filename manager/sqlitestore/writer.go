@@ -105,9 +105,9 @@ func (w *writer) transaction(do func() error) error {
 
 // Bounds on what is dirty: from the first on it is applied while the disk syncs, from the second on before more is taken.
 const (
-	someDirty = 2048
-	muchDirty = 8192
-	muchBytes = 16 << 20
+	someDirty = 8192
+	muchDirty = 32768
+	muchBytes = 64 << 20
 )
 
 // sliceSize is how many records are applied in one transaction.
@@ -115,6 +115,10 @@ const sliceSize = 192
 
 // idleAfter is when what is dirty is applied because nothing else is to do.
 const idleAfter = 50 * time.Millisecond
+
+// busyAfter is when some of what is dirty is applied although there is always something to do. What is applied while it is still on its
+// way costs twice, so it is long compared with most tasks.
+const busyAfter = time.Second
 
 // flush asks the writer to apply everything up to a ticket.
 type flush struct {
@@ -186,6 +190,7 @@ func (s *Store) task() (*group, want) {
 		s.queue[0] = nil
 		s.queue = s.queue[1:]
 		g.taken = true
+		s.took = s.now()
 		return g, wantGroup
 	case (s.abandon || s.stopping && s.applyFailed > 0) && s.syncing == 0 && len(s.queue) == 0:
 		return nil, wantStop
@@ -198,7 +203,7 @@ func (s *Store) task() (*group, want) {
 		return nil, wantLater
 	case much, len(s.flushes) > 0, s.stopping, s.syncing > 0 && d.records > someDirty:
 		return nil, wantApply
-	case s.syncing == 0 && s.now()-d.since > int64(idleAfter):
+	case s.syncing == 0 && (s.now()-max(d.since, s.took) > int64(idleAfter) || s.now()-d.since > int64(busyAfter)):
 		return nil, wantApply
 	}
 	return nil, wantLater
