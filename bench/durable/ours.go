@@ -42,7 +42,7 @@ func openSQLite(ctx context.Context, dir string) (manager.Store, func() error, e
 }
 
 // maxQueue is how many tasks may wait: submitters that are faster than the workers wait for room, as they would have to in the end.
-const maxQueue = 2000
+const maxQueue = 5000
 
 // gcPercent is what the command line of taskhost sets, too.
 const gcPercent = 400
