@@ -20,7 +20,7 @@ func (a *app) dbCommand() *cli.Command {
 				Name: "check", Usage: "check that the file is sound; others may use it meanwhile", UsageText: "taskhost db check --data DIR", Flags: dataFlags(), Action: a.dbCheck,
 			},
 			{
-				Name: "backup", Usage: "copy the tasks into a new file", UsageText: "taskhost db backup --data DIR FILE",
+				Name: "backup", Usage: "copy the tasks into a new file; others may use them meanwhile", UsageText: "taskhost db backup --data DIR FILE",
 				Flags: dataFlags(), Action: a.dbBackup,
 			},
 			{
@@ -41,9 +41,9 @@ func (a *app) dbCheck(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(dir, dataFile)
-	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		return usagef("there are no tasks in %s: no file %s", dir, file)
+	file, err := tasksFile(dir)
+	if err != nil {
+		return err
 	}
 	problems, err := sqlitestore.Check(c.Context, file)
 	if err != nil {
@@ -93,12 +93,23 @@ func (a *app) dbBackup(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.withStore(c.Context, dir, false, func(s *sqlitestore.Store) error {
-		if err := s.Backup(c.Context, file); err != nil {
-			return err
-		}
-		return a.printSize(c, file, "%s is a copy, %s\n")
-	})
+	from, err := tasksFile(dir)
+	if err != nil {
+		return err
+	}
+	if err := sqlitestore.BackupFile(c.Context, from, file); err != nil {
+		return err
+	}
+	return a.printSize(c, file, "%s is a copy, %s\n")
+}
+
+// tasksFile is the file of a data folder, which must be there. Another process may be using it.
+func tasksFile(dir string) (string, error) {
+	file := filepath.Join(dir, dataFile)
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return "", usagef("there are no tasks in %s: no file %s", dir, file)
+	}
+	return file, nil
 }
 
 func (a *app) dbVacuum(c *cli.Context) error {

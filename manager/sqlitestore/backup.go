@@ -12,10 +12,33 @@ import (
 
 // Backup writes a copy of the store into a new file, which must not be there yet. The store can be used meanwhile; the copy has
 // everything that was acknowledged before Backup was called, and is of one moment. Open opens it as it is.
-func (s *Store) Backup(ctx context.Context, path string) (err error) {
+func (s *Store) Backup(ctx context.Context, path string) error {
 	if err := s.flush(ctx); err != nil {
 		return err
 	}
+	return writeBackup(ctx, path, func() (*sqlite3.Conn, error) { return connect(&s.cfg, true) })
+}
+
+// BackupFile is Backup for the file of a store that another process may be using.
+func BackupFile(ctx context.Context, from, path string) error {
+	if _, err := os.Stat(from); err != nil {
+		return abi.Errorf(abi.CodeNotFound, "the store cannot be copied: %w", err)
+	}
+	return writeBackup(ctx, path, func() (*sqlite3.Conn, error) {
+		uri, err := fileURI(from)
+		if err != nil {
+			return nil, err
+		}
+		c, err := sqlite3.OpenFlags(uri.String(), sqlite3.OPEN_READONLY|sqlite3.OPEN_URI)
+		if err == nil {
+			err = c.Exec("PRAGMA busy_timeout = 5000")
+		}
+		return c, err
+	})
+}
+
+// writeBackup copies what a connection reads into a new file.
+func writeBackup(ctx context.Context, path string, open func() (*sqlite3.Conn, error)) (err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return abi.Errorf(abi.CodeInvalid, "the backup cannot be written: %w", err)
@@ -32,7 +55,7 @@ func (s *Store) Backup(ctx context.Context, path string) (err error) {
 			err = unavailable(path, err)
 		}
 	}()
-	c, err := connect(&s.cfg, true)
+	c, err := open()
 	if err != nil {
 		return err
 	}

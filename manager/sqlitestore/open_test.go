@@ -309,8 +309,8 @@ func TestBackup(t *testing.T) {
 			}
 		}
 	})
-	to := filepath.Join(t.TempDir(), "backup.db")
-	err := s.Backup(t.Context(), to)
+	to, other := filepath.Join(t.TempDir(), "backup.db"), filepath.Join(t.TempDir(), "other.db")
+	err := errors.Join(s.Backup(t.Context(), to), sqlitestore.BackupFile(t.Context(), path, other))
 	vacuumed := s.Vacuum(t.Context())
 	stop()
 	wg.Wait()
@@ -322,9 +322,15 @@ func TestBackup(t *testing.T) {
 	}
 	checked(t, to)
 	checked(t, path) // in use
-	b := open(t, sqlitestore.Config{Path: to})
-	if c := counts(t, b); c.Pending < 20 {
-		t.Errorf("the backup has %+v", c)
+	for _, copied := range []string{to, other} {
+		b := open(t, sqlitestore.Config{Path: copied})
+		if c := counts(t, b); c.Pending < 20 {
+			t.Errorf("%s has %+v", copied, c)
+		}
+	}
+	err = sqlitestore.BackupFile(t.Context(), filepath.Join(t.TempDir(), "none.db"), filepath.Join(t.TempDir(), "x.db"))
+	if abi.CodeOf(err) != abi.CodeNotFound {
+		t.Errorf("a backup of nothing: %v", err)
 	}
 }
 
