@@ -28,7 +28,7 @@ const (
 	MissedOnce Missed = "once" // the task is submitted once, at once, however many runs were missed
 )
 
-// Schedule submits a task again and again. Every time of its Cron makes exactly one task, with the label LabelSchedule, also when
+// Schedule submits a task again and again. Every time of its Cron makes exactly one task, with the label LabelSchedule and that time as Spec.RunAt, also when
 // several managers work on one store or one of them ends in between. The task is submitted when the time has come; when it starts is
 // up to its queue.
 //
@@ -199,7 +199,7 @@ func (m *Manager) TriggerSchedule(ctx context.Context, name string) (Task, error
 		if err != nil {
 			return Task{}, err
 		}
-		t, err := m.submitScheduled(ctx, &k)
+		t, err := m.submitScheduled(ctx, &k, time.Time{})
 		if recordChanged(err) {
 			continue
 		}
@@ -212,9 +212,11 @@ func (m *Manager) TriggerSchedule(ctx context.Context, name string) (Task, error
 	}
 }
 
-// submitScheduled submits a schedule's task and stores the schedule as it is with it, both or neither.
-func (m *Manager) submitScheduled(ctx context.Context, k *keptSchedule) (Task, error) {
+// submitScheduled submits a schedule's task and stores the schedule as it is with it, both or neither. The task's Spec.RunAt is the time
+// for which it is; zero: it is for none.
+func (m *Manager) submitScheduled(ctx context.Context, k *keptSchedule, at time.Time) (Task, error) {
 	spec := k.Spec
+	spec.RunAt = at
 	spec.Unique.Existing = false // the id of the task has to be known before
 	one := make([]Task, 1)
 	t := &one[0]

@@ -61,11 +61,10 @@ type scheduler struct {
 
 // planned is one schedule, as it was when it was read last.
 type planned struct {
-	revision uint64
-	next     time.Time // its NextAt
-	noticed  time.Time // a time that was noticed when it came
-	pause    time.Duration
-	again    time.Time // not before this
+	next    time.Time // its NextAt
+	noticed time.Time // a time that was noticed when it came
+	pause   time.Duration
+	again   time.Time // not before this
 }
 
 // due is when there is something to do; zero: nothing.
@@ -77,8 +76,7 @@ func (p *planned) due() time.Time {
 }
 
 // goOn takes the next time over.
-func (p *planned) goOn(revision uint64, next time.Time) {
-	p.revision = revision
+func (p *planned) goOn(next time.Time) {
 	if !p.next.Equal(next) {
 		p.next, p.again, p.pause = next, time.Time{}, 0
 	}
@@ -193,9 +191,6 @@ func (s *scheduler) failed(err error) {
 // know is the plan for a schedule that was read; nil: it cannot be read.
 func (s *scheduler) know(r *Record) *planned {
 	p := s.plan[r.Name]
-	if p != nil && p.revision == r.Revision {
-		return p
-	}
 	k, err := decodeKept(r)
 	if err != nil {
 		s.m.emitError(Task{}, err)
@@ -204,7 +199,7 @@ func (s *scheduler) know(r *Record) *planned {
 	if p == nil {
 		p = new(planned)
 	}
-	p.goOn(r.Revision, k.NextAt)
+	p.goOn(k.NextAt)
 	return p
 }
 
@@ -230,7 +225,7 @@ func (s *scheduler) fire(name string) {
 			p.wait()
 			return
 		}
-		p.goOn(k.Revision, k.NextAt)
+		p.goOn(k.NextAt)
 		if now := time.Now(); k.NextAt.IsZero() || k.NextAt.After(now) || !recordChanged(s.run(&k, p, now)) {
 			return
 		}
@@ -255,11 +250,11 @@ func (s *scheduler) run(k *keptSchedule, p *planned, now time.Time) error {
 	}
 	done := *k
 	done.NextAt, done.Due = next, false
-	t, err := s.m.submitScheduled(s.m.base, &done)
+	t, err := s.m.submitScheduled(s.m.base, &done, at)
 	id := keyHolder(err, &t)
 	switch code := abi.CodeOf(err); {
 	case err == nil:
-		p.goOn(k.Revision+1, next)
+		p.goOn(next)
 		return nil
 	case recordChanged(err):
 		return err
@@ -284,7 +279,7 @@ func (s *scheduler) leaveOut(k *keptSchedule, p *planned, next time.Time, why st
 	err := s.m.putSchedule(s.m.base, k)
 	switch {
 	case err == nil:
-		p.goOn(k.Revision, next)
+		p.goOn(next)
 	case !recordChanged(err):
 		s.m.emitError(Task{}, err)
 		p.wait()
@@ -303,7 +298,7 @@ func (s *scheduler) putOff(k *keptSchedule, p *planned, at time.Time, why error)
 		if err != nil {
 			s.m.emitError(Task{}, err)
 		} else {
-			p.revision, p.next = k.Revision, at
+			p.next = at
 		}
 	}
 	p.wait()
