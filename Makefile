@@ -5,15 +5,16 @@
 GO       ?= go
 BUILD    ?= build
 FUZZTIME ?= 10s
+CHAOS_KILLS ?= 500
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
 
 # plugins, plugins-shipped, toolchains, test-plugins
 include plugins.mk
-# plugins-bench
+# plugins-bench, bench-peers
 include bench/programs.mk
 
-.PHONY: help build demo test check lint fmt-check vet-all tidy-check race bench bench-wasmtime bench-compiles fuzz clean
+.PHONY: help build demo test chaos check lint fmt-check vet-all tidy-check race bench bench-wasmtime bench-compiles fuzz clean
 
 help: ## this list
 	@echo "make TARGET:"
@@ -48,6 +49,7 @@ test: toolchains plugins build ## everything that CI runs: toolchains, plugins, 
 	$(GO) vet ./...
 	$(MAKE) warm
 	$(GO) test -race -timeout 15m ./...
+	$(MAKE) kills
 	$(MAKE) test-plugins
 	$(MAKE) bench-compiles
 
@@ -56,6 +58,15 @@ test: toolchains plugins build ## everything that CI runs: toolchains, plugins, 
 warm: build plugins
 	@$(BUILD)/taskhost plugins -p $(BUILD)/plugins >/dev/null
 	$(GO) test -run '^(TestOracle|TestPristineIsFresh|TestTranslatedModules|TestTranslatedPlugins)$$' ./host ./host/internal/instrument
+
+# A thousand kills take too long under the race detector, where there are fewer of them.
+.PHONY: kills
+kills:
+	$(GO) test -count=1 -run '^TestMemoryAndCompletion$$' ./manager/sqlitestore
+
+chaos: build plugins ## the tests that kill taskhost, CHAOS_KILLS times (500), and the model for longer
+	CHAOS_KILLS=$(CHAOS_KILLS) $(GO) test -count=1 -timeout 60m -run '^(TestChaos|TestMemoryAndCompletion)$$' -v ./cmd/taskhost ./manager/sqlitestore
+	$(GO) test -count=1 -timeout 60m -run '^TestModel$$' ./manager -rapid.checks=3000
 
 check: fmt-check lint vet-all tidy-check race ## format, lint, vet for three systems, tidy modules, tests under the race detector
 
@@ -76,7 +87,7 @@ tidy-check:
 race: warm
 	$(GO) test -race -timeout 15m ./...
 
-bench: plugins plugins-bench ## taskhost and its peers side by side, in one run; then Wasmtime, for reference
+bench: plugins plugins-bench bench-peers ## taskhost and its peers side by side, in one run; then Wasmtime, for reference
 	cd bench && $(GO) run .
 	@$(MAKE) --no-print-directory bench-wasmtime
 

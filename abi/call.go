@@ -1,7 +1,6 @@
 package abi
 
 import (
-	"regexp"
 	"strings"
 	"time"
 )
@@ -15,15 +14,49 @@ type Call struct {
 	Task     string            // id of the task, for errors, logs and events; may be empty
 	Step     int               // number of the step in the task, from 1; 0: not a step
 	Attempt  int               // number of the attempt, from 1; 0: unknown
+
+	// Vars are the vars that the guest begins with; nil: those of the instance, as without a task. What the guest changes, it changes in
+	// a copy: the host never changes the map or its values, and the caller must not either while the call runs.
+	Vars map[string][]byte
+
+	// Checkpoint is the state that an earlier attempt saved last; nil: none. The host reads it during the call and never changes it.
+	Checkpoint []byte
+
+	// Save keeps a checkpoint, and returns when it is kept; nil: this call keeps none. A nil state forgets the one that is kept. Save
+	// may keep state, and must not change it. It is called by one goroutine at a time, never after the call, and also in the time that a
+	// cancelled guest has to tidy up. The call waits for it, whatever happens, so it must return soon; a guest may call it as often as it
+	// can. An error is told to the guest; the call goes on.
+	Save func(state []byte) error
 }
 
-// Result is what a call gave. When a call fails, the Result beside the error still has Function, Version and Usage as far as known.
+// Result is what a call gave. When a call fails, the Result beside the error still has Function, Version, Usage and Log as far as known.
 type Result struct {
 	Output   []byte // belongs to the caller
 	Function string // the function that ran, also when the call left the choice to the host
 	Version  Digest // the version that ran
 	Usage    Usage
+
+	// Vars are the vars as a call that succeeded has left them, where Call.Vars was not nil. The map belongs to the caller: it is
+	// Call.Vars itself where the guest changed nothing, and it shares the values that the guest left alone.
+	Vars map[string][]byte
+
+	// Log are the last lines that the guest logged at level info and above, or wrote to standard error, in this call, the oldest first:
+	// MaxLogLines at most. It does not depend on whether the host's log takes them, and belongs to the caller.
+	Log []LogLine
 }
+
+// LogLine is one message of a guest. It may hold any text, line breaks and control characters included.
+type LogLine struct {
+	Time  time.Time `json:"time"`
+	Level string    `json:"level"` // trace, debug, info, warn or error
+	Text  string    `json:"text"`  // at most MaxLogLine bytes of valid UTF-8
+}
+
+// Bounds on Result.Log; the host cuts longer lines.
+const (
+	MaxLogLines = 20
+	MaxLogLine  = 512 // bytes
+)
 
 // Usage is what a call cost.
 type Usage struct {
@@ -67,11 +100,26 @@ func (d Digest) Short() string {
 // MaxName bounds the names of plugins, in bytes.
 const MaxName = 100
 
-var nameRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
-
 // ValidName tells whether s can name a plugin: letters, digits, dot, underscore and dash, beginning with a letter or digit,
 // at most MaxName bytes. It is the file's base name without its extension.
-func ValidName(s string) bool { return len(s) <= MaxName && nameRE.MatchString(s) }
+func ValidName(s string) bool { return ValidWord(s, MaxName) }
+
+// ValidWord tells whether s is at most limit bytes of letters, digits, dot, underscore and dash, and begins with a letter or digit: what
+// plugins, labels, queues and schedules can be called.
+func ValidWord(s string, limit int) bool {
+	if s == "" || len(s) > limit {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case i > 0 && (c == '.' || c == '_' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return true
+}
 
 // ParseStep splits "plugin" or "plugin:function". The function is empty when it is not named.
 func ParseStep(s string) (plugin, function string, err error) {

@@ -44,6 +44,12 @@ const (
 	CodeStackLimit Code = "stack_limit"
 	// CodeFuelLimit: the guest used up its budget of ticks.
 	CodeFuelLimit Code = "fuel_limit"
+	// CodeExpired: the task was not begun in the time that its spec allows.
+	CodeExpired Code = "expired"
+	// CodeDependency: a task that this one waits for did not complete.
+	CodeDependency Code = "dependency"
+	// CodeCrashed: the host went down several times in a row while the task ran.
+	CodeCrashed Code = "crashed"
 	// CodeQueueFull: the queue is at its bound. It may pass.
 	CodeQueueFull Code = "queue_full"
 	// CodeDenied: the guest asked for something that its manifest does not grant: a host, a file.
@@ -63,7 +69,7 @@ func Codes() []Code {
 	return []Code{
 		CodeInvalid, CodeNotFound, CodeRefused, CodeFailed, CodeTrap, CodeTimeout, CodeCancelled, CodeShutdown, CodeLeaseLost,
 		CodeMemoryLimit, CodeKernelMemoryLimit, CodeOutputLimit, CodeLogLimit, CodeModuleLimit, CodeStackLimit, CodeFuelLimit,
-		CodeQueueFull, CodeDenied, CodeUnavailable, CodeConflict, CodeClosed, CodeInternal,
+		CodeExpired, CodeDependency, CodeCrashed, CodeQueueFull, CodeDenied, CodeUnavailable, CodeConflict, CodeClosed, CodeInternal,
 	}
 }
 

@@ -45,6 +45,16 @@ const (
 	// never retried: (message i64). The function must still return a non-zero value.
 	FuncInvalidInput = "taskhost_invalid_input"
 
+	// FuncCheckpointSave keeps a checkpoint, the state from which a later attempt of the task goes on: (state i64) -> i64.
+	// state is the offset of a block of at most MaxCheckpoint bytes, which takes the place of the one saved before; an offset of 0 or an
+	// empty block forgets it. The result is 0, or the offset of a message that says why it was not kept: it is too large, the call keeps
+	// none (it is no attempt of a task), or the error of the store; the one before stays then. The function returns when the state is
+	// stored as safely as the store can: a later attempt begins with it, also after a crash or on a newer version of the plugin.
+	FuncCheckpointSave = "taskhost_checkpoint_save"
+	// FuncCheckpointLoad gives the state that was saved last, by this attempt or an earlier one: () -> i64, the offset of a new block
+	// that holds it, or 0 for none. The guest frees the block.
+	FuncCheckpointLoad = "taskhost_checkpoint_load"
+
 	// FuncRead copies from a block into the guest's own memory: (offset i64, pointer i32, length i32).
 	// With FuncWrite it moves a whole input or output in one call, where Extism's functions move eight bytes.
 	// A range out of bounds ends the call with a trap that says so.
@@ -62,6 +72,9 @@ const (
 	MaxLabelValue   = 128 // bytes of a label's value
 	MaxMetricSeries = 512 // different sets of label values over all metrics
 )
+
+// MaxCheckpoint bounds a checkpoint, in bytes. A larger one is not kept, and the guest is told.
+const MaxCheckpoint = 64 << 10
 
 // MetricKind is what a guest did with a metric.
 type MetricKind string

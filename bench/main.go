@@ -2,7 +2,7 @@
 // of medians over rounds in which the sides take turns.
 //
 //	make bench
-//	go run . [PART...]   in this folder, some of the tables: calls, ready, compute, load, latencies, crowd
+//	go run . [PART...]   in this folder, some of the tables: calls, ready, compute, load, latencies, crowd, durable, backlog
 package main
 
 import (
@@ -14,6 +14,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/taskhost/taskhost/bench/durable"
 )
 
 func main() {
@@ -42,7 +44,15 @@ var parts = []part{
 	{"load", loading},
 	{"latencies", latencies},
 	{"crowd", crowd},
+	{"durable", queues},
+	{"backlog", backlog},
 }
+
+// queues measures durable queues of tasks side by side.
+func queues(ctx context.Context, wasm files) error { return durable.Run(ctx, wasm["guests/noop"]) }
+
+// backlog measures what a long queue costs. It takes minutes and some gigabytes of disk, so it is done only when it is named.
+func backlog(ctx context.Context, _ files) error { return durable.Backlog(ctx) }
 
 func run(ctx context.Context, chosen []string) error {
 	for _, name := range chosen {
@@ -56,7 +66,7 @@ func run(ctx context.Context, chosen []string) error {
 	}
 	fmt.Printf("%d cores, %s, %s/%s\n", runtime.GOMAXPROCS(0), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	for _, p := range parts {
-		if len(chosen) > 0 && !slices.Contains(chosen, p.name) {
+		if named := slices.Contains(chosen, p.name); !named && (len(chosen) > 0 || p.name == "backlog") {
 			continue
 		}
 		if err := p.run(ctx, read); err != nil {

@@ -1,6 +1,7 @@
 # Builds the programs that "make bench" runs as guests: Go and C, as reactors with one function, run. Included by the Makefile.
 #
 #   plugins-bench   $(BUILD)/bench
+#   bench-peers     the servers that bench measures
 #
 # The C sources of SQLite and zstd come from the Go modules that carry them; bench/go.mod says which.
 
@@ -44,3 +45,8 @@ $(BENCH)/zstd/built: bench/go.mod | $(BENCH)/zstd $(TOOLS)
 $(BENCH)/zstd.wasm: $(PROGRAMS)/zstd/zstd.c $(BENCH)/zstd/built $(PROGRAMS)/words.h | $(TOOLS)
 	zstd=$(ZSTD) && $(CLANG_BENCH) -isystem "$$zstd" -o $(new) $< $(BENCH)/zstd/*.o
 	@$(publish)
+
+# The servers of the queues that bench measures.
+.PHONY: bench-peers
+bench-peers: ## installs PostgreSQL and Redis, which bench measures: as root, on Debian
+	@bench/peers.sh

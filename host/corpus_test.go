@@ -47,6 +47,7 @@ var hostilePlugins = map[string]struct{ function, input, output string }{
 	"output":         {"process", "5", "xxxxx"},
 	"env":            {"config", "k", "v"},
 	"catches":        {"fine", "", ""},
+	"checkpoint":     {"save", "", ""},
 	"frames":         {"fine", "", ""},
 }
 
@@ -102,6 +103,7 @@ var hostileCases = []hostileCase{
 	{"wasi:sleep", "", "", abi.CodeTimeout, []string{"raise timeout_ms"}},
 	{"wasi:clock", "", "", abi.CodeTimeout, []string{"raise timeout_ms"}},
 	{"progress:flood", "", "", abi.CodeTimeout, []string{"raise timeout_ms"}},
+	{"checkpoint:flood", "", "", abi.CodeTimeout, []string{"raise timeout_ms"}},
 	{"floods:values", "", "", abi.CodeTimeout, []string{"raise timeout_ms"}},
 	{"floods:names", "", "", abi.CodeTimeout, []string{"raise timeout_ms"}},
 	{"floods:labels", "", "", abi.CodeTimeout, []string{"raise timeout_ms"}},

@@ -62,7 +62,7 @@ func kernelImports() []hostFunc {
 	}
 	for _, l := range logLevels {
 		funcs = append(funcs, hostFunc{"log_" + l.name, types{i64}, nil, func(i *instance, stack []uint64) {
-			if i.v.host.cfg.Logger.Enabled(i.parent, l.level) {
+			if i.takesLog(l.level) {
 				if err := i.guestLog(l.level, i.block("log_"+l.name, stack[0])); err != nil {
 					panic(err)
 				}
@@ -134,48 +134,6 @@ func configGet(i *instance, stack []uint64) {
 	}
 }
 
-func varGet(i *instance, stack []uint64) {
-	name := stack[0]
-	value, ok := i.vars[string(i.block("var_get", name))]
-	i.free(name)
-	stack[0] = 0
-	if ok {
-		stack[0] = i.put(value)
-	}
-}
-
-// varOverhead is what a var costs besides the bytes of its name and value.
-const varOverhead = 32
-
-func varSet(i *instance, stack []uint64) {
-	limit := i.v.limits.Vars
-	if limit < 0 {
-		panic(abi.Errorf(abi.CodeDenied, "var_set: the manifest's memory.max_var_bytes allows no vars"))
-	}
-	name := string(i.block("var_set", stack[0]))
-	value := i.block("var_set", stack[1])
-	var old int64
-	if v, ok := i.vars[name]; ok {
-		old = int64(len(name)+len(v)) + varOverhead
-	}
-	if stack[1] == 0 {
-		delete(i.vars, name)
-		i.varLen -= old
-	} else {
-		size := int64(len(name)+len(value)) + varOverhead
-		if i.varLen-old+size > limit {
-			panic(abi.Errorf(abi.CodeKernelMemoryLimit, "var_set: the vars need more than %d bytes; raise memory.max_var_bytes in the manifest", limit))
-		}
-		if i.vars == nil {
-			i.vars = map[string][]byte{}
-		}
-		i.vars[name] = append([]byte(nil), value...)
-		i.varLen += size - old
-		i.free(stack[1])
-	}
-	i.free(stack[0])
-}
-
 // httpState is what http_status_code and http_headers tell of the last request.
 type httpState struct {
 	status  int
@@ -230,11 +188,11 @@ func httpHeaders(i *instance, stack []uint64) {
 }
 
 func getLogLevel(i *instance, stack []uint64) {
+	stack[0] = math.MaxInt32 // off
 	for n, l := range logLevels {
-		if i.v.host.cfg.Logger.Enabled(i.parent, l.level) {
+		if i.takesLog(l.level) {
 			stack[0] = uint64(n)
 			return
 		}
 	}
-	stack[0] = math.MaxInt32 // off
 }

@@ -196,7 +196,7 @@ func (h *Host) closeRuntime(ctx context.Context) error {
 //
 // The call runs on the version that is current when it begins. It waits while the plugin's instances are all in use.
 // Every error is an *abi.Error that names plugin, function and task; the result beside it has what is known.
-func (h *Host) Run(ctx context.Context, call abi.Call, report func(abi.Progress)) (abi.Result, error) {
+func (h *Host) Run(ctx context.Context, call abi.Call, report func(abi.Progress)) (res abi.Result, err error) {
 	v, err := h.acquire(call.Plugin)
 	if err != nil {
 		return abi.Result{Function: call.Function}, named(err, &call)
@@ -206,8 +206,7 @@ func (h *Host) Run(ctx context.Context, call abi.Call, report func(abi.Progress)
 	if ctx.Err() != nil {
 		return abi.Result{Function: call.Function, Version: v.source.digest}, named(interruption(context.Cause(ctx), 0), &call)
 	}
-	res, err := v.run(ctx, &call, report)
-	if err != nil {
+	if err = v.run(ctx, &call, report, &res); err != nil {
 		err = named(err, &call)
 	}
 	if h.cfg.OnEvent != nil {

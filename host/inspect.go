@@ -36,7 +36,7 @@ var (
 	}
 	userFunctions = []string{
 		abi.FuncProgress, abi.FuncCancelled, abi.FuncMetricAdd, abi.FuncMetricSet, abi.FuncMetricObserve,
-		abi.FuncInvalidInput, abi.FuncRead, abi.FuncWrite,
+		abi.FuncInvalidInput, abi.FuncCheckpointSave, abi.FuncCheckpointLoad, abi.FuncRead, abi.FuncWrite,
 	}
 )
 

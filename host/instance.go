@@ -43,11 +43,12 @@ type instance struct {
 	ticks    uint64 // what it has cost, once it is over
 	badInput bool   // the guest said that its input is bad
 	stdio    stdio
+	callVars vars // those of a call that brings its own; taken when it is over
 
 	// What lives as long as the instance.
-	vars   map[string][]byte
-	varLen int64
-	http   httpState
+	vars  vars
+	lines logRing // taken after each call
+	http  httpState
 }
 
 // linked is one module of an instance.
@@ -81,7 +82,9 @@ func instanceOf(ctx context.Context) *instance {
 	return ctx.Value(instanceKey{}).(*instance)
 }
 
-// newInstance makes an instance and initialises its modules' runtimes. It runs guests' code, within the call's context and limits.
+// newInstance makes an instance and initialises its modules' runtimes. It runs guests' code, within the call's context and limits, but not
+// with the call's state: an instance is the same whichever call it is made for. When it fails, the instance, nil or closed, is only good
+// for telling what was logged.
 func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(abi.Progress)) (inst *instance, err error) {
 	need := v.startMemory()
 	if err := v.host.budget.enter(ctx, need); err != nil {
@@ -108,6 +111,7 @@ func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(a
 		}
 	}()
 	i.begin(ctx, call, report)
+	i.current.Vars, i.current.Checkpoint, i.current.Save = nil, nil, nil
 	limit := min(v.limits.RunTime, initLimit)
 	i.stop.arm(ctx, v.host.now(), limit)
 	err = i.instantiate()
@@ -126,7 +130,7 @@ func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(a
 	}
 	e := i.failure(err, cause, limit)
 	e.Message = "while it starts: " + e.Message
-	return nil, e
+	return i, e
 }
 
 // initLimit bounds the time that a start function and a runtime's initialisation take.
@@ -233,6 +237,9 @@ func (i *instance) tripped() instrument.Reason {
 func (i *instance) begin(ctx context.Context, call *abi.Call, report func(abi.Progress)) {
 	i.current = *call
 	i.parent, i.call, i.report = ctx, &i.current, report
+	if call.Vars != nil {
+		i.callVars = vars{values: call.Vars}
+	}
 	i.logged = 0
 	i.badInput = false
 	i.meter.starved = false

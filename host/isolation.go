@@ -1,8 +1,6 @@
 package host
 
 import (
-	"maps"
-
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host/internal/instrument"
 	"github.com/taskhost/taskhost/host/internal/linmem"
@@ -43,13 +41,12 @@ func sandboxFor(isolation abi.Isolation, form Form, modules []compiled, folders 
 type snapshot struct {
 	memories []*linmem.Image
 	globals  []*instrument.State // of the modules
-	vars     map[string][]byte
-	varLen   int64
+	vars     vars
 }
 
 // snapshot takes the state of the instance and makes it the one to which the instance is put back.
 func (i *instance) snapshot() (*snapshot, error) {
-	s := &snapshot{vars: maps.Clone(i.vars), varLen: i.varLen}
+	s := &snapshot{vars: i.vars.share()}
 	for _, m := range i.memory.Memories() {
 		image, err := m.Image()
 		if err != nil {
@@ -102,9 +99,7 @@ func (i *instance) restoreSmall(s *snapshot) {
 	for k, m := range i.modules {
 		m.control.Restore(s.globals[k])
 	}
-	if i.vars != nil || s.vars != nil {
-		i.vars, i.varLen = maps.Clone(s.vars), s.varLen
-	}
+	i.vars = s.vars
 	i.http = httpState{}
 	i.stdio.reset()
 }

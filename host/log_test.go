@@ -62,7 +62,8 @@ func TestGuestLogs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := string(rune('0' + n)); string(res.Output) != want {
+		// Messages at level info and above are taken whatever the log takes: they are in the call's result.
+		if want := string(rune('0' + min(n, 2))); string(res.Output) != want {
 			t.Errorf("at level %v the guest sees %s, want %s", level, res.Output, want)
 		}
 		for _, attr := range [][2]string{{"plugin", "logs"}, {"task", "t-9"}} {
@@ -74,8 +75,8 @@ func TestGuestLogs(t *testing.T) {
 	}
 	h := newHost(t, host.Config{})
 	swap(t, h, "logs", "")
-	if got := run(t, h, "logs:levels", ""); got != "2147483647" {
-		t.Errorf("without a logger the guest sees the level %s, want off", got)
+	if got := run(t, h, "logs:levels", ""); got != "2" {
+		t.Errorf("without a logger the guest sees the level %s, want info", got)
 	}
 }
 

@@ -44,6 +44,7 @@ func pristineCases(server string) map[string]pristineCase {
 		"sdk-go":    {manifest: local, inputs: []string{"key", "set a b\nget a\n", "get a\n", "add n 1\nobserve n 2 l v\n", request}},
 
 		"alloc-flood":    {inputs: small, calls: 50},
+		"checkpoint":     {inputs: small},
 		"env":            {manifest: local, inputs: []string{"key", "key other", request}},
 		"exit":           {inputs: small},
 		"fail":           {inputs: small},

@@ -129,11 +129,26 @@ func (w *lineWriter) flush(i *instance) error {
 	return i.guestLog(slog.LevelInfo, line)
 }
 
-// guestLog passes a message of the guest on. It is an error when the call has logged too much.
+// takesLog tells whether anybody wants messages of that level: the host's log, or whoever reads the result of the call.
+func (i *instance) takesLog(level slog.Level) bool {
+	return level >= keptLevel || i.v.host.cfg.Logger.Enabled(i.parent, level)
+}
+
+// keptLevel is the lowest level of the lines that a call's result has.
+const keptLevel = slog.LevelInfo
+
+// guestLog passes a message of the guest on. It is an error when the call has logged too much; what the host's log does not take is not
+// counted.
 func (i *instance) guestLog(level slog.Level, message []byte) error {
+	if i.call == nil {
+		return nil
+	}
+	if level >= keptLevel {
+		i.lines.add(level, message)
+	}
 	logger := i.v.host.cfg.Logger
 	ctx := i.parent
-	if i.call == nil || !logger.Enabled(ctx, level) {
+	if !logger.Enabled(ctx, level) {
 		return nil
 	}
 	limit := i.v.limits.Log

@@ -36,6 +36,8 @@ func userImports() []hostFunc {
 			i.kernel.SetFailure(stack[0])
 			i.badInput = true
 		}},
+		{abi.FuncCheckpointSave, types{i64}, types{i64}, checkpointSave},
+		{abi.FuncCheckpointLoad, nil, types{i64}, checkpointLoad},
 	}
 }
 

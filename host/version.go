@@ -107,6 +107,7 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 	if err != nil {
 		return nil, err
 	}
+	i.lines.take() // of no call
 	if v.sandbox.restore {
 		if v.snapshot, err = i.snapshot(); err != nil {
 			v.pool.discard(i)
@@ -235,14 +236,14 @@ func (v *version) startMemory() int64 {
 	return n
 }
 
-// run makes one call on the version.
-func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progress)) (res abi.Result, err error) {
+// run makes one call on the version, and writes what comes of it to res, which is empty.
+func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progress), res *abi.Result) (err error) {
 	res.Version = v.source.digest
 	var function int
 	call.Function, function, err = v.resolveFunction(call.Function)
 	res.Function = call.Function
 	if err != nil {
-		return res, err
+		return err
 	}
 	began := v.host.now()
 	i, ok := v.pool.tryEnter()
@@ -254,7 +255,7 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 		if err != nil {
 			e := interruption(err, 0)
 			e.Message += fmt.Sprintf(", while waiting for one of its %d instances", v.maxInst)
-			return res, e
+			return e
 		}
 	}
 	if i == nil {
@@ -262,7 +263,10 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 			ended := v.host.now()
 			v.pool.leave(nil, ended)
 			res.Usage.Duration = ended - began
-			return res, err
+			if i != nil {
+				res.Log = i.lines.take()
+			}
+			return err
 		}
 	}
 	out, intact, err := i.run(ctx, call, function, began, report)
@@ -271,12 +275,20 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 	res.Usage.Duration = ended - began
 	res.Usage.PeakMemory = i.peak()
 	res.Usage.Ticks = i.ticks
+	if i.lines.n > 0 {
+		res.Log = i.lines.take()
+	}
+	if call.Vars != nil {
+		if vars := i.takeVars(); err == nil {
+			res.Vars = vars
+		}
+	}
 	if !i.settle(intact) {
 		v.pool.discard(i)
 		i = nil
 	}
 	v.pool.leave(i, ended)
-	return res, err
+	return err
 }
 
 // instantiate is newInstance with an event.

@@ -25,7 +25,13 @@ func (m *Manager) cancel(ctx context.Context, id string, cause Cause) error {
 			}
 		}
 		done, err := m.cancelStored(ctx, id, cause)
-		if done || (err != nil && abi.CodeOf(err) != abi.CodeConflict) {
+		if err != nil && abi.CodeOf(err) != abi.CodeConflict {
+			return err
+		}
+		if done {
+			if r := m.shard(id).run(id); r != nil { // its attempt began here meanwhile
+				_, err = m.cancelRun(r, cause)
+			}
 			return err
 		}
 	}

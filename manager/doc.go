@@ -17,6 +17,8 @@
 // The truth about tasks is in the [Store]. Events, whether through [Config.OnEvent] or [Manager.Subscribe], tell of changes; a
 // subscriber that is too slow loses some, so whoever needs to be right reads the task first and then listens.
 //
+// A [Schedule] submits a task again and again, each time once, also with several managers on one store.
+//
 // The manager knows plugins only through the [Runner] interface, which *host.Host satisfies. Go functions are tasks too: see
 // [FuncTask].
 package manager

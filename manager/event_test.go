@@ -288,14 +288,14 @@ type countingStore struct {
 	n  map[string]int
 }
 
-func (s *countingStore) Save(ctx context.Context, t manager.Task, l manager.Lease) (uint64, error) {
+func (s *countingStore) Save(ctx context.Context, t manager.Task, l manager.Lease, rs ...manager.Record) (uint64, error) {
 	s.mu.Lock()
 	if s.n == nil {
 		s.n = make(map[string]int)
 	}
 	s.n[t.ID]++
 	s.mu.Unlock()
-	return s.Store.Save(ctx, t, l)
+	return s.Store.Save(ctx, t, l, rs...)
 }
 
 func (s *countingStore) saves(id string) int {

@@ -153,6 +153,37 @@ func ExampleFuncTask() {
 	// cancelled user cancelled
 }
 
+// A task for every Monday night, and once more by hand.
+func ExampleManager_SetSchedule() {
+	ctx := context.Background()
+	m, _ := manager.New(plugins{}, manager.Config{})
+	_ = m.Start(ctx)
+	defer func() { _ = m.Stop(ctx) }()
+
+	s, err := m.SetSchedule(ctx, manager.Schedule{
+		Name: "weekly-report", Cron: "30 3 * * mon", TimeZone: "Europe/Berlin", Missed: manager.MissedOnce,
+		Spec: manager.ProcessorTask(" report ", "trim", "upper"),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	berlin, _ := time.LoadLocation(s.TimeZone)
+	fmt.Println(s.NextAt.In(berlin).Format("Monday 15:04"))
+
+	task, _ := m.TriggerSchedule(ctx, s.Name)
+	res, err := m.Result(ctx, task.ID)
+	fmt.Printf("%s %v %v\n", res.Output, res.Spec.Labels, err)
+
+	s.Cron = "0 0 30 2 *"
+	_, err = m.SetSchedule(ctx, s)
+	fmt.Println(err)
+	// Output:
+	// Monday 03:30
+	// REPORT map[schedule:weekly-report] <nil>
+	// the cron expression "0 0 30 2 *" never matches: no month that it names has such a day
+}
+
 // The form in which tasks come over HTTP and out of files.
 func ExampleDecodeSpec() {
 	spec, err := manager.DecodeSpec([]byte(`{

@@ -43,11 +43,11 @@ func (s *faultyStore) Claim(ctx context.Context, ttl time.Duration) (manager.Tas
 	return s.Store.Claim(ctx, ttl)
 }
 
-func (s *faultyStore) Save(ctx context.Context, t manager.Task, l manager.Lease) (uint64, error) {
+func (s *faultyStore) Save(ctx context.Context, t manager.Task, l manager.Lease, rs ...manager.Record) (uint64, error) {
 	if err := s.fails(&s.save); err != nil {
 		return 0, err
 	}
-	return s.Store.Save(ctx, t, l)
+	return s.Store.Save(ctx, t, l, rs...)
 }
 
 func (s *faultyStore) Extend(ctx context.Context, l manager.Lease, ttl time.Duration) (manager.Task, error) {

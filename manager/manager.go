@@ -19,6 +19,10 @@ type Runner interface {
 	Run(ctx context.Context, call abi.Call, report func(abi.Progress)) (abi.Result, error)
 }
 
+// patient is a store whose Save may wait for a disk or a network. Then the slots of tasks that have ended are free while they are being
+// settled. Any Store may have this method.
+type patient interface{ Waits() bool }
+
 // Manager runs tasks. Its methods are safe for concurrent use. Make one with New.
 type Manager struct {
 	runner Runner
@@ -42,6 +46,9 @@ type Manager struct {
 	hardOnce   sync.Once
 	cutOff     atomic.Int64 // tasks that were cancelled or put back by that
 
+	settling    chan *run      // hands attempts to those that settle them; nil: workers do it themselves
+	settlers    atomic.Int64   // how many do
+	unsettled   sync.WaitGroup // attempts that were handed over; Add by workers alone
 	workers     sync.WaitGroup
 	workersDone chan struct{} // closed when the last worker has left
 	quit        chan struct{} // ends the background work
@@ -49,6 +56,7 @@ type Manager struct {
 	closeOnce   sync.Once
 
 	progress      dirtyRuns
+	schedules     schedules
 	sweep         chan struct{} // asks the sweeper to look; has room for one
 	finished      atomic.Int64  // tasks that became final since the sweeper looked
 	finishedBytes atomic.Int64  // what they hold
@@ -84,6 +92,10 @@ func New(runner Runner, cfg Config) (*Manager, error) {
 	}
 	m.claiming, m.stopClaims = context.WithCancel(context.Background())
 	m.progress.kick = make(chan struct{}, 1)
+	m.schedules.wake = make(chan struct{}, 1)
+	if s, ok := m.store.(patient); ok && s.Waits() {
+		m.settling = make(chan *run)
+	}
 	for i := range m.shards {
 		m.shards[i].init()
 	}
@@ -109,76 +121,100 @@ func (m *Manager) Start(ctx context.Context) error {
 	for range m.cfg.MaxConcurrent {
 		m.workers.Go(m.work)
 	}
-	m.background.Go(func() { m.workers.Wait(); close(m.workersDone) })
+	m.background.Go(func() { m.workers.Wait(); m.unsettled.Wait(); close(m.workersDone) })
 	m.background.Go(m.flushProgress)
 	m.background.Go(m.keepLeases)
 	m.background.Go(m.sweepFinished)
+	m.background.Go(m.fireSchedules)
 	return nil
 }
 
 func errClosed() error { return abi.Errorf(abi.CodeClosed, "the manager is stopped") }
 
 // Submit checks a task, stores it and returns it at once; it runs when a slot is free. When it returns without an error the task is
-// stored, as safely as the store can. Errors: CodeInvalid, CodeQueueFull (see SubmitWait), CodeClosed after Stop, CodeUnavailable
+// stored, as safely as the store can. With Spec.Unique it may be an earlier task that is returned. Errors: CodeInvalid, CodeQueueFull (see SubmitWait), CodeConflict
+// for a unique key that is held, CodeNotFound for a task of Spec.After that is unknown, CodeClosed after Stop, CodeUnavailable
 // from the store, or ctx's error.
 func (m *Manager) Submit(ctx context.Context, spec Spec) (Task, error) {
-	t, err := m.newTask(spec)
+	tasks := make([]Task, 1)
+	err := m.newTask(&tasks[0], spec)
 	if err == nil {
-		err = m.create(ctx, &t)
+		err = m.create(ctx, tasks)
 	}
-	return m.submitted(t, err)
+	return m.submitted(&tasks[0], err)
 }
 
 // SubmitWait is Submit, but waits for room when the queue is full, until ctx ends or the manager stops.
 func (m *Manager) SubmitWait(ctx context.Context, spec Spec) (Task, error) {
-	t, err := m.newTask(spec)
+	tasks := make([]Task, 1)
+	err := m.newTask(&tasks[0], spec)
 	if err == nil {
-		err = m.create(ctx, &t)
+		err = m.create(ctx, tasks)
 		if err != nil && abi.CodeOf(err) == abi.CodeQueueFull {
-			err = m.room.wait(ctx, m.closing, func() error { return m.create(ctx, &t) })
+			err = m.room.wait(ctx, m.closing, func() error { return m.create(ctx, tasks) })
 		}
 	}
-	return m.submitted(t, err)
+	return m.submitted(&tasks[0], err)
 }
 
-// newTask makes a task of a spec; it is not stored.
-func (m *Manager) newTask(spec Spec) (Task, error) {
-	t := Task{Spec: spec}
-	spec, err := m.cfg.prepare(spec)
-	if err != nil {
-		return t, err
+// newTask makes t a task of a spec; it is not stored. With an error the task has no id.
+func (m *Manager) newTask(t *Task, given Spec) error {
+	t.Spec = given
+	spec := &t.Spec
+	if err := m.cfg.prepare(spec); err != nil {
+		return err
 	}
 	if m.runner == nil && spec.Kind != KindFunc {
-		return t, abi.Errorf(abi.CodeInvalid, "this manager runs Go functions only: it was made without a runner for plugins")
+		return abi.Errorf(abi.CodeInvalid, "this manager runs Go functions only: it was made without a runner for plugins")
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return t, abi.Errorf(abi.CodeInternal, "no random numbers for an id: %w", err)
+		return abi.Errorf(abi.CodeInternal, "no random numbers for an id: %w", err)
 	}
-	return Task{
-		ID: id.String(), Spec: spec, Status: StatusPending, CreatedAt: now(),
-		TotalSteps: max(1, len(spec.Steps)), InputBytes: len(spec.Input),
-	}, nil
+	t.ID, t.Status, t.CreatedAt, t.RunAt = id.String(), StatusPending, now(), spec.RunAt.UTC()
+	t.TotalSteps, t.InputBytes = max(1, len(spec.Steps)), len(spec.Input)
+	if spec.Expiry > 0 {
+		start := t.CreatedAt
+		if t.RunAt.After(start) {
+			start = t.RunAt
+		}
+		t.ExpiresAt = start.Add(spec.Expiry)
+	}
+	return nil
 }
 
-// create stores a task and tells of it.
-func (m *Manager) create(ctx context.Context, t *Task) error {
+// create stores new tasks and tells of them; records are put with them. Afterwards a task may be an earlier one that holds its unique
+// key.
+func (m *Manager) create(ctx context.Context, tasks []Task, records ...Record) error {
 	m.submitting.RLock()
 	defer m.submitting.RUnlock()
 	if m.stopping.Load() {
 		return errClosed()
 	}
-	limit := QueueLimit{Tasks: m.cfg.MaxQueue, Bytes: m.cfg.MaxQueueBytes}
-	return m.announce(EventSubmit, t, func() (err error) {
-		t.Revision, err = m.store.Create(ctx, *t, limit)
-		return err
-	})
+	o := CreateOptions{Limit: QueueLimit{Tasks: m.cfg.MaxQueue, Bytes: m.cfg.MaxQueueBytes}, Records: records}
+	if !m.listens() {
+		return m.store.Create(ctx, tasks, o)
+	}
+	ids := make([]string, len(tasks))
+	for i := range tasks {
+		ids[i] = tasks[i].ID
+		m.promise(EventSubmit, ids[i])
+	}
+	err := m.store.Create(ctx, tasks, o)
+	for i := range tasks {
+		if err != nil || tasks[i].ID != ids[i] {
+			m.unpromise(ids[i])
+		} else {
+			m.tellUntold(&tasks[i])
+		}
+	}
+	return err
 }
 
 // submitted tells of a refusal; t may have no id then.
-func (m *Manager) submitted(t Task, err error) (Task, error) {
+func (m *Manager) submitted(t *Task, err error) (Task, error) {
 	if err == nil {
-		return t, nil
+		return *t, nil
 	}
 	if m.listens() {
 		refused := t.header()

@@ -1,299 +1,300 @@
 package manager
 
 import (
-	"container/heap"
 	"context"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/manager/internal/agenda"
 )
 
-// memoryStore is a Store that keeps everything in memory. A record is in at most one of ready, delayed, leased and done.
+// memoryStore is a Store that keeps everything in memory. The agenda is its lock, too.
 type memoryStore struct {
-	mu      sync.Mutex
-	records map[string]*record
+	agenda  *agenda.Agenda[kept]
+	tasks   map[string]*record
 	order   []*record // by id; removed ones stay until there are many
 	removed int       // removed records in order
-
-	ready   recordList // can be claimed, in the order in which they became due
-	delayed delayHeap  // pending, not due yet
-	leased  recordList // by expiry
-	done    recordList // final, in the order in which they ended
+	done    doneList  // final, in the order in which they ended
+	seq     uint64
 
 	counts       Counts
 	pendingBytes int64 // Spec.Bytes of pending tasks
 	doneBytes    int64 // everything that final tasks hold
-	tokens       uint64
 
-	waiting []chan struct{} // Claims that found nothing, the longest wait first
-	alarm   *time.Timer     // wakes one of them when a delay or a lease ends; nil: not set
-	alarmAt time.Time
+	records map[recordKey]Record
+
+	plugins []string // for place
+	fresh   []int    // for Create
 }
 
 // record is one task and its place.
-type record struct {
-	task    Task
-	token   string    // of the lease; empty: none
-	expires time.Time // of the lease
+type record = agenda.Entry[kept]
 
-	list       *recordList // the list it is in; nil: none
-	prev, next *record
-	heapIndex  int // in delayed; -1: not there
+// kept is what the store keeps of a task.
+type kept struct {
+	task       Task
+	prev, next *record // in done
+	final      bool
 	gone       bool
 }
+
+type recordKey struct{ kind, name string }
 
 // NewMemoryStore makes a store that keeps everything in memory, Go functions included, and forgets it with the process.
 // It needs no closing.
 func NewMemoryStore() Store {
-	return &memoryStore{records: make(map[string]*record)}
+	return &memoryStore{
+		agenda: agenda.New[kept](PriorityStep), tasks: make(map[string]*record), records: make(map[recordKey]Record),
+	}
 }
 
-func (s *memoryStore) Create(ctx context.Context, t Task, limit QueueLimit) (uint64, error) {
+func (s *memoryStore) Create(ctx context.Context, tasks []Task, o CreateOptions) error {
 	if err := ctx.Err(); err != nil {
-		return 0, err
+		return err
 	}
-	if t.Status != StatusPending {
-		return 0, &abi.Error{Code: abi.CodeInvalid, Task: t.ID, Message: "a new task must be pending"}
+	s.agenda.Lock()
+	defer s.agenda.Unlock()
+	bytes, err := s.check(tasks)
+	if err != nil {
+		return err
 	}
-	r := &record{task: t, heapIndex: -1}
-	r.task.Revision = 1
-	size := t.Spec.Bytes()
+	if err := o.Limit.Check(s.counts.Pending, s.pendingBytes, len(s.fresh), bytes); err != nil {
+		return err
+	}
+	if err := s.checkRecords(o.Records); err != nil {
+		return err
+	}
+	s.putRecords(o.Records)
+	now := time.Now()
+	for _, i := range s.fresh {
+		s.add(&tasks[i], now)
+	}
+	return nil
+}
 
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, taken := s.records[t.ID]; taken {
-		return 0, &abi.Error{Code: abi.CodeConflict, Task: t.ID, Message: "there is a task with this id already"}
+// check checks new tasks against what is there. It leaves the numbers of those that are to be created in fresh, and replaces the others by
+// the tasks that hold their keys. The size is that of the fresh ones.
+func (s *memoryStore) check(tasks []Task) (bytes int64, err error) {
+	s.fresh = s.fresh[:0]
+	var inBatch map[string]int // of ids
+	if len(tasks) > 1 {
+		inBatch = make(map[string]int, len(tasks))
 	}
-	if limit.Tasks > 0 && s.counts.Pending >= limit.Tasks {
-		return 0, abi.Errorf(abi.CodeQueueFull, "the queue is full: %d tasks wait", s.counts.Pending)
+	for i := range tasks {
+		t := &tasks[i]
+		if t.Status != StatusPending {
+			return 0, &abi.Error{Code: abi.CodeInvalid, Task: t.ID, Message: "a new task must be pending"}
+		}
+		_, twice := inBatch[t.ID]
+		if _, taken := s.tasks[t.ID]; taken || twice {
+			return 0, IDInUse(t.ID)
+		}
+		for _, id := range t.Spec.After {
+			if _, ok := inBatch[id]; !ok && s.tasks[id] == nil {
+				return 0, UnknownAfter(id)
+			}
+		}
+		if key := t.Spec.Unique.Key; key != "" {
+			if h, held := s.agenda.Holder(key); held {
+				existing := s.tasks[h.ID]
+				if existing == nil || !t.Spec.Unique.Existing {
+					return 0, KeyHeld(key, h.ID)
+				}
+				*t = existing.Payload.task
+				continue
+			}
+			for _, j := range s.fresh {
+				if tasks[j].Spec.Unique.Key == key {
+					return 0, KeyHeld(key, tasks[j].ID)
+				}
+			}
+		}
+		if inBatch != nil {
+			inBatch[t.ID] = i
+		}
+		s.fresh = append(s.fresh, i)
+		bytes += t.Spec.Bytes()
 	}
-	if limit.Bytes > 0 && s.pendingBytes+size > limit.Bytes {
-		return 0, abi.Errorf(abi.CodeQueueFull, "the queue is full: %d waiting tasks hold %d bytes", s.counts.Pending, s.pendingBytes)
-	}
-	s.records[t.ID] = r
+	return bytes, nil
+}
+
+// add stores a new task and gives it its place.
+func (s *memoryStore) add(t *Task, now time.Time) {
+	t.Revision = 1
+	s.seq++
+	r := &record{Payload: kept{task: *t}, Seq: s.seq}
+	s.tasks[t.ID] = r
 	i := len(s.order)
-	for i > 0 && s.order[i-1].task.ID > t.ID {
+	for i > 0 && s.order[i-1].Payload.task.ID > t.ID {
 		i--
 	}
 	s.order = slices.Insert(s.order, i, r)
-	s.count(r, 1)
-	s.place(r)
-	return r.task.Revision, nil
+	s.count(t, 1)
+	if u := &t.Spec.Unique; u.Key != "" {
+		var until int64
+		if u.Window > 0 {
+			until = now.Add(u.Window).UnixNano()
+		}
+		s.agenda.Hold(u.Key, t.ID, r.Seq, until, true)
+	}
+	s.agenda.Add(r, s.place(t, now))
+}
+
+// place is what a task that is not final needs of the agenda.
+func (s *memoryStore) place(t *Task, now time.Time) agenda.Place {
+	p := t.Spec.place(now, s.plugins[:0])
+	s.plugins = p.Plugins
+	p.Due = unixNano(t.RunAt)
+	p.Expires = unixNano(t.ExpiresAt)
+	for _, id := range t.Spec.After {
+		r := s.tasks[id]
+		if r == nil {
+			continue
+		}
+		p.After = append(p.After, r.Seq)
+		if !r.Payload.final {
+			p.Waits = append(p.Waits, r.Seq)
+		}
+	}
+	return p
+}
+
+// place is what a spec says of a task's place; the times and After are left to the store.
+// Plugins are appended to the slice that is given.
+func (s *Spec) place(now time.Time, plugins []string) agenda.Place {
+	p := agenda.Place{
+		Queue: s.Queue, Priority: s.Priority, Since: now.UnixNano(), Agent: s.Agent(), Key: s.Unique.Key, Plugins: plugins,
+	}
+	for i := range s.Steps {
+		if plugin := s.Steps[i].Plugin; !slices.Contains(p.Plugins, plugin) {
+			p.Plugins = append(p.Plugins, plugin)
+		}
+	}
+	return p
+}
+
+func unixNano(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
 }
 
 func (s *memoryStore) Get(ctx context.Context, id string) (Task, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.records[id]
+	s.agenda.Lock()
+	defer s.agenda.Unlock()
+	r := s.tasks[id]
 	if r == nil {
-		return Task{}, notFound(id)
+		return Task{}, NotFound(id)
 	}
-	return r.task, nil
-}
-
-func notFound(id string) *abi.Error {
-	return abi.Errorf(abi.CodeNotFound, "there is no task %.64q: it never was, or it ended long ago and was removed", id)
+	return r.Payload.task, nil
 }
 
 func (s *memoryStore) Counts(ctx context.Context) (Counts, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.agenda.Lock()
+	defer s.agenda.Unlock()
 	return s.counts, nil
 }
 
-func (s *memoryStore) Claim(ctx context.Context, ttl time.Duration) (Task, Lease, error) {
-	if err := ctx.Err(); err != nil {
-		return Task{}, Lease{}, err
-	}
-	for {
-		s.mu.Lock()
-		if r := s.claim(ttl); r != nil {
-			t, l := r.task, Lease{ID: r.task.ID, Token: r.token, Expires: r.expires}
-			s.mu.Unlock()
-			return t, l, nil
-		}
-		wake := make(chan struct{}, 1)
-		s.waiting = append(s.waiting, wake)
-		s.setAlarm()
-		s.mu.Unlock()
-
-		select {
-		case <-wake:
-		case <-ctx.Done():
-		}
-		if err := ctx.Err(); err != nil {
-			s.leave(wake)
-			return Task{}, Lease{}, err
-		}
-	}
-}
-
-// claim leases the next task; nil if there is none.
-func (s *memoryStore) claim(ttl time.Duration) *record {
-	now := time.Now()
-	s.promote(now)
-	r := s.ready.first
-	if r == nil {
-		return nil
-	}
-	s.ready.remove(r)
-	s.tokens++
-	r.token = strconv.FormatUint(s.tokens, 36)
-	r.expires = now.Add(ttl)
-	s.leased.insert(r)
-	return r
-}
-
-// promote makes ready what has become due, and what nobody holds any more.
-func (s *memoryStore) promote(now time.Time) {
-	for len(s.delayed) > 0 && !s.delayed[0].task.RunAt.After(now) {
-		s.ready.append(heap.Pop(&s.delayed).(*record))
-	}
-	for r := s.leased.first; r != nil && !r.expires.After(now); r = s.leased.first {
-		s.leased.remove(r)
-		r.token = ""
-		s.ready.append(r)
-	}
-}
-
-// leave takes a Claim that gave up off the list; if it was woken already, it wakes another.
-func (s *memoryStore) leave(wake chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if i := slices.Index(s.waiting, wake); i >= 0 {
-		s.waiting = slices.Delete(s.waiting, i, i+1)
-	} else if s.ready.first != nil {
-		s.wake()
-	}
-	if len(s.waiting) == 0 {
-		s.clearAlarm()
-	}
-}
-
-// wake wakes the Claim that has waited longest.
-func (s *memoryStore) wake() {
-	if len(s.waiting) == 0 {
-		return
-	}
-	s.waiting[0] <- struct{}{} // has room: a channel is woken once
-	s.waiting[0] = nil
-	s.waiting = s.waiting[1:]
-}
-
-// setAlarm sets the alarm to the next delay or lease that ends, if anybody waits for it.
-func (s *memoryStore) setAlarm() {
-	var at time.Time
-	if len(s.delayed) > 0 {
-		at = s.delayed[0].task.RunAt
-	}
-	if r := s.leased.first; r != nil && (at.IsZero() || r.expires.Before(at)) {
-		at = r.expires
-	}
-	if at.IsZero() || len(s.waiting) == 0 || (s.alarm != nil && !s.alarmAt.After(at)) {
-		return
-	}
-	s.clearAlarm()
-	s.alarmAt = at
-	s.alarm = time.AfterFunc(time.Until(at), s.ring)
-}
-
-func (s *memoryStore) clearAlarm() {
-	if s.alarm != nil {
-		s.alarm.Stop()
-		s.alarm = nil
-	}
-}
-
-// ring makes ready what is due and wakes as many Claims as that is.
-func (s *memoryStore) ring() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.alarm = nil
-	s.promote(time.Now())
-	for r := s.ready.first; r != nil && len(s.waiting) > 0; r = r.next {
-		s.wake()
-	}
-	s.setAlarm()
+func (s *memoryStore) Claim(ctx context.Context, ttl time.Duration) (t Task, l Lease, err error) {
+	err = s.agenda.Claim(ctx, ttl, func(r *record, token uint64, ends time.Time) {
+		t = r.Payload.task
+		l = Lease{ID: t.ID, Token: token, Expires: ends}
+	})
+	return t, l, err
 }
 
 func (s *memoryStore) Extend(ctx context.Context, l Lease, ttl time.Duration) (Task, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.records[l.ID]
+	s.agenda.Lock()
+	defer s.agenda.Unlock()
+	r := s.tasks[l.ID]
 	switch {
 	case r == nil:
-		return Task{}, notFound(l.ID)
-	case l.Token == "" || r.token != l.Token:
-		return Task{}, stopError(l.ID, CauseLeaseLost)
+		return Task{}, NotFound(l.ID)
+	case !r.Held(l.Token):
+		return Task{}, LeaseLost(l.ID)
 	}
-	s.leased.remove(r)
-	r.expires = time.Now().Add(ttl)
-	s.leased.insert(r)
-	return r.task.header(), nil
+	s.agenda.Extend(r, time.Now().Add(ttl))
+	return r.Payload.task.header(), nil
 }
 
-func (s *memoryStore) Save(ctx context.Context, t Task, l Lease) (uint64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.records[t.ID]
+func (s *memoryStore) Save(ctx context.Context, t Task, l Lease, records ...Record) (uint64, error) {
+	s.agenda.Lock()
+	defer s.agenda.Unlock()
+	r := s.tasks[t.ID]
 	switch {
 	case r == nil:
-		return 0, notFound(t.ID)
-	case l.Token != "" && r.token != l.Token:
-		return 0, stopError(t.ID, CauseLeaseLost)
-	case r.task.Revision != t.Revision:
-		return 0, &abi.Error{Code: abi.CodeConflict, Task: t.ID, Message: "the task has changed meanwhile"}
+		return 0, NotFound(t.ID)
+	case l.Token != 0 && !r.Held(l.Token):
+		return 0, LeaseLost(t.ID)
+	case r.Payload.task.Revision != t.Revision:
+		return 0, Changed(t.ID)
 	}
-	s.count(r, -1)
-	t.Revision++
-	r.task = t
-	s.count(r, 1)
-	if t.Status != StatusRunning {
-		r.token = ""
+	if err := s.checkRecords(records); err != nil {
+		return 0, err
 	}
-	if r.token == "" {
-		s.unplace(r)
-		s.place(r)
+	if r.Payload.final && !t.Status.Final() {
+		if err := s.holdAgain(r, &t); err != nil {
+			return 0, err
+		}
 	}
+	s.putRecords(records)
+	s.replace(r, &t)
 	return t.Revision, nil
 }
 
-// count adds a record to the counts, or takes it off.
-func (s *memoryStore) count(r *record, by int) {
-	if p := s.counts.of(r.task.Status); p != nil {
+// holdAgain takes the unique key of a task that is to run again.
+func (s *memoryStore) holdAgain(r *record, t *Task) error {
+	key := t.Spec.Unique.Key
+	if key == "" {
+		return nil
+	}
+	h, held := s.agenda.Holder(key)
+	if held && h.Seq != r.Seq {
+		return KeyHeld(key, h.ID)
+	}
+	s.agenda.Hold(key, t.ID, r.Seq, h.Until, true)
+	return nil
+}
+
+// replace stores a task and gives it its new place.
+func (s *memoryStore) replace(r *record, t *Task) {
+	k := &r.Payload
+	s.count(&k.task, -1)
+	t.Revision++
+	k.task = *t
+	s.count(t, 1)
+	switch {
+	case t.Status.Final():
+		if k.final {
+			return
+		}
+		k.final = true
+		s.agenda.Finish(r)
+		s.done.append(r)
+	case k.final: // it is to run again
+		k.final = false
+		s.done.remove(r)
+		s.agenda.Add(r, s.place(t, time.Now()))
+	case t.Status == StatusPending:
+		s.agenda.Requeue(r, unixNano(t.RunAt))
+	default:
+		s.agenda.Begun(r)
+	}
+}
+
+// count adds a task to the counts, or takes it off.
+func (s *memoryStore) count(t *Task, by int) {
+	if p := s.counts.of(t.Status); p != nil {
 		*p += by
 	}
 	switch {
-	case r.task.Status == StatusPending:
-		s.pendingBytes += int64(by) * r.task.Spec.Bytes()
-	case r.task.Status.Final():
-		s.doneBytes += int64(by) * r.task.Bytes()
-	}
-}
-
-// place puts a record without a lease where its task belongs.
-func (s *memoryStore) place(r *record) {
-	switch {
-	case r.task.Status.Final():
-		s.done.append(r)
-	case !r.task.RunAt.IsZero() && r.task.RunAt.After(time.Now()):
-		heap.Push(&s.delayed, r)
-		s.setAlarm()
-	default:
-		s.ready.append(r)
-		s.wake()
-	}
-}
-
-func (s *memoryStore) unplace(r *record) {
-	if r.list != nil {
-		r.list.remove(r)
-	} else if r.heapIndex >= 0 {
-		heap.Remove(&s.delayed, r.heapIndex)
+	case t.Status == StatusPending:
+		s.pendingBytes += int64(by) * t.Spec.Bytes()
+	case t.Status.Final():
+		s.doneBytes += int64(by) * t.Bytes()
 	}
 }
 
@@ -321,52 +322,75 @@ func (s *memoryStore) List(ctx context.Context, f Filter) (Page, error) {
 
 // scan looks at some records older than cursor, adds what matches, and returns where to go on, and whether there may be more.
 func (s *memoryStore) scan(f *Filter, cursor string, limit int, page *Page) (next string, more bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.agenda.Lock()
+	defer s.agenda.Unlock()
 	i := len(s.order)
 	if cursor != "" {
-		i, _ = slices.BinarySearchFunc(s.order, cursor, func(r *record, id string) int { return strings.Compare(r.task.ID, id) })
+		i, _ = slices.BinarySearchFunc(s.order, cursor, func(r *record, id string) int { return strings.Compare(r.Payload.task.ID, id) })
 	}
 	for n := 0; i > 0; n++ {
 		if n == scanStep || len(page.Tasks) == limit {
-			return s.order[i].task.ID, true
+			return s.order[i].Payload.task.ID, true
 		}
 		i--
-		r := s.order[i]
-		if r.gone {
+		k := &s.order[i].Payload
+		if k.gone {
 			continue
 		}
 		// Ids and CreatedAt are drawn at the same time, but not atomically.
-		if !f.After.IsZero() && r.task.CreatedAt.Add(time.Second).Before(f.After) {
+		if !f.After.IsZero() && k.task.CreatedAt.Add(time.Second).Before(f.After) {
 			return "", false
 		}
-		if f.Match(&r.task) {
-			page.Tasks = append(page.Tasks, r.task.header())
+		if f.Match(&k.task) {
+			page.Tasks = append(page.Tasks, k.task.header())
 		}
 	}
 	return "", false
 }
 
+func (s *memoryStore) Delete(ctx context.Context, id string) error {
+	s.agenda.Lock()
+	defer s.agenda.Unlock()
+	r := s.tasks[id]
+	switch {
+	case r == nil:
+		return NotFound(id)
+	case !r.Payload.final:
+		return NotFinal(id)
+	}
+	s.remove(r)
+	return nil
+}
+
 func (s *memoryStore) Sweep(ctx context.Context, keep Retention, max int) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.agenda.Lock()
+	defer s.agenda.Unlock()
 	n := 0
-	for r := s.done.first; r != nil && n < max; r = s.done.first {
+	for r := s.done.first; r != nil && n < max; {
 		total := s.counts.Completed + s.counts.Failed + s.counts.Cancelled
 		if !(keep.Tasks > 0 && total > keep.Tasks) && !(keep.Bytes > 0 && s.doneBytes > keep.Bytes) &&
-			!r.task.FinishedAt.Before(keep.FinishedAfter) {
+			!r.Payload.task.FinishedAt.Before(keep.FinishedAfter) {
 			break
 		}
-		s.done.remove(r)
-		s.count(r, -1)
-		delete(s.records, r.task.ID)
-		r.task, r.gone = Task{ID: r.task.ID}, true
-		s.removed++
-		n++
-	}
-	if s.removed > 1024 && s.removed > len(s.order)/2 {
-		s.order = slices.DeleteFunc(s.order, func(r *record) bool { return r.gone })
-		s.removed = 0
+		next := r.Payload.next
+		if !s.agenda.Needed(r.Seq) {
+			s.remove(r)
+			n++
+		}
+		r = next
 	}
 	return n, nil
+}
+
+// remove forgets a final task.
+func (s *memoryStore) remove(r *record) {
+	k := &r.Payload
+	s.done.remove(r)
+	s.count(&k.task, -1)
+	delete(s.tasks, k.task.ID)
+	k.task, k.gone = Task{ID: k.task.ID}, true
+	if s.removed++; s.removed > 1024 && s.removed > len(s.order)/2 {
+		s.order = slices.DeleteFunc(s.order, func(r *record) bool { return r.Payload.gone })
+		s.removed = 0
+	}
 }

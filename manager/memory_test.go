@@ -26,7 +26,7 @@ func TestMemoryStoreWithManyTasks(t *testing.T) {
 		if i^1 == 100 || i^1 == 4900 {
 			task.Spec.Name = "rare"
 		}
-		if _, err := s.Create(ctx, task, manager.QueueLimit{}); err != nil {
+		if err := s.Create(ctx, []manager.Task{task}, manager.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -82,7 +82,7 @@ func TestMemoryStoreLeasesOfDifferentLengths(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := manager.NewMemoryStore()
 		for i, ttl := range []time.Duration{40, 10, 30, 20} {
-			if _, err := s.Create(t.Context(), manager.Task{ID: fmt.Sprint(int(ttl)), Status: manager.StatusPending}, manager.QueueLimit{}); err != nil {
+			if err := s.Create(t.Context(), []manager.Task{{ID: fmt.Sprint(int(ttl)), Status: manager.StatusPending}}, manager.CreateOptions{}); err != nil {
 				t.Fatal(i, err)
 			}
 			if _, _, err := s.Claim(t.Context(), ttl*time.Second); err != nil {

@@ -33,8 +33,12 @@ type run struct {
 	cancel context.CancelCauseFunc
 
 	// Of the worker alone.
-	err   *abi.Error // nil: the attempt ended well
-	ended ended
+	ready  *abi.Error        // why the task cannot start; nil: it can
+	input  []byte            // of the first step, where it is made of the outputs of other tasks
+	memory *Record           // of the task's agent; nil: it has none
+	vars   map[string][]byte // the agent's, as the step has left them
+	err    *abi.Error        // nil: the attempt ended well
+	ended  ended
 }
 
 func newRun(m *Manager, t Task, l Lease) *run {
@@ -136,6 +140,9 @@ func (r *run) execute() {
 func (r *run) steps(t *Task) {
 	spec := &t.Spec
 	input, first := spec.Input, t.PartialStep+1
+	if spec.Collect {
+		input = r.input
+	}
 	if first > 1 {
 		input = t.Partial
 	}
@@ -145,7 +152,11 @@ func (r *run) steps(t *Task) {
 		ctx, done := stepContext(r.ctx, t.ID, step, spec.StepTimeout)
 		call := abi.Call{
 			Plugin: step.Plugin, Function: step.Function, Input: input, Config: step.Config,
-			Task: t.ID, Attempt: t.Attempt,
+			Task: t.ID, Attempt: t.Attempt, Vars: r.vars,
+			Save: func(state []byte) error { return r.saveCheckpoint(i, state) },
+		}
+		if t.CheckpointStep == i {
+			call.Checkpoint = t.Checkpoint
 		}
 		if spec.Kind == KindProcessor {
 			call.Step = i
@@ -157,6 +168,7 @@ func (r *run) steps(t *Task) {
 		}
 		r.ended.usage = r.ended.usage.Add(res.Usage)
 		r.ended.function, r.ended.version = or(res.Function, step.Function), res.Version
+		r.ended.log = lastLines(r.ended.log, res.Log)
 		if err != nil {
 			e := r.failure(ctx, err, abi.CodeInternal, call.Step)
 			e.Plugin, e.Func = or(e.Plugin, step.Plugin), or(e.Func, r.ended.function)
@@ -166,6 +178,9 @@ func (r *run) steps(t *Task) {
 		}
 		done()
 		input = res.Output
+		if r.vars != nil && res.Vars != nil {
+			r.vars = res.Vars
+		}
 		if i < len(spec.Steps) {
 			r.ended.partial, r.ended.partialStep = res.Output, i
 		}

@@ -20,8 +20,12 @@ const (
 	KindFunc Kind = "func"
 )
 
-// LabelAgentID is the label that holds the id of an agent "plugin/id".
-const LabelAgentID = "agent_id"
+// Labels that taskhost sets itself.
+const (
+	LabelAgentID  = "agent_id" // the id of an agent "plugin/id"
+	LabelBatchID  = "batch_id" // the id of the batch that a task was submitted in
+	LabelSchedule = "schedule" // the name of the schedule that submitted a task
+)
 
 // Bounds on a spec. Beyond them Submit refuses it with CodeInvalid.
 const (
@@ -33,7 +37,12 @@ const (
 	MaxStepConfig      = 64                  // config entries of one step
 	MaxStepConfigBytes = 64 << 10            // bytes of names and values of one step's config
 	MaxAttempts        = 100                 // attempts that a retry policy may ask for
-	MaxTimeout         = 30 * 24 * time.Hour // of a task, a step, a wait for another attempt
+	MaxTimeout         = 30 * 24 * time.Hour // of a task, a step, a wait for another attempt, an expiry, a window
+	MinPriority        = -10                 // the least urgent
+	MaxPriority        = 10                  // the most urgent
+	MaxUniqueKey       = 256                 // bytes of a unique key
+	MaxAfter           = 64                  // tasks that one task waits for
+	MaxBatch           = 10_000              // tasks that are submitted in one call
 )
 
 // Func is a task written in Go. It should return soon after ctx is done; context.Cause(ctx) tells why (an *abi.Error with
@@ -48,6 +57,7 @@ type Func func(ctx context.Context, report func(abi.Progress)) ([]byte, error)
 // object, and exactly one of content (a string), input (base64) and args (an object) may be given:
 //
 //	{"steps": ["text", {"step": "markdown", "config": {"toc": "true"}, "timeout": "5s"}], "content": "# Hi"}
+//	{"steps": ["text"], "content": "# Hi", "queue": "mail", "priority": 3, "delay": "10m", "unique": {"key": "daily", "window": "24h"}}
 //	{"kind": "agent", "steps": ["agent/7:status"], "args": {"verbose": true}, "retry": {"max_attempts": 3}}
 //
 // [DecodeSpec] reads that form strictly.
@@ -77,9 +87,47 @@ type Spec struct {
 	// Retry says whether and when a failed task is tried again. Zero fields come from Config.Retry.
 	Retry Retry
 
+	// Queue is the line that the task stands in: letters, digits, dot, underscore and dash. Default: DefaultQueue.
+	Queue string
+	// Priority moves a task forward in its queue: one step counts as much as a wait of PriorityStep, so that no task waits for ever.
+	// From MinPriority to MaxPriority.
+	Priority int
+	// RunAt is when the task may start. Default: at once.
+	RunAt time.Time
+	// Expiry bounds the wait for the first start, from RunAt on: a task that was not begun by then fails with CodeExpired. Default: none.
+	Expiry time.Duration
+	// Unique keeps a second task with the same key out.
+	Unique Unique
+	// After are the ids of tasks that must have ended before this one starts, at most MaxAfter. In a batch, "#1" is its first task,
+	// and only tasks before this one may be named.
+	After []string
+	// AfterFailed says what becomes of the task when one of those did not complete. Default: AfterFail.
+	AfterFailed AfterFailed
+	// Collect makes the task's input of the outputs of After: that of a single task as it is, of several a JSON array of them in
+	// order, each a JSON value if it is one, else a string. The task has no input of its own then.
+	Collect bool
+
 	// Func is the function of a task of KindFunc. It has no JSON form, and a store that persists refuses it.
 	Func Func
 }
+
+// Unique is a key that one task at a time holds: from its submit until it has ended, and until Window after its submit.
+type Unique struct {
+	Key    string        // at most MaxUniqueKey bytes; empty: no key
+	Window time.Duration // at most MaxTimeout
+	// Existing makes Submit return the task that holds the key. Default: Submit fails with CodeConflict, whose Task is its id.
+	Existing bool
+}
+
+// AfterFailed says what becomes of a task when one that it waits for did not complete.
+type AfterFailed string
+
+// What can become of it.
+const (
+	AfterFail AfterFailed = "fail" // it fails with CodeDependency
+	AfterSkip AfterFailed = "skip" // it is cancelled, with CauseDependency
+	AfterRun  AfterFailed = "run"  // it runs; Collect takes null for the missing output
+)
 
 // Step is one call of a plugin's function.
 type Step struct {
@@ -118,6 +166,19 @@ type Retry struct {
 	MaxBackoff time.Duration
 	// Codes are the errors worth another try. Default: those with abi.Code.Temporary. Cancels are never tried again.
 	Codes []abi.Code
+}
+
+// Agent is the agent "plugin/id" that a task belongs to; empty for a task without one. Tasks of one agent run one at a time, and share
+// its memory.
+func (s *Spec) Agent() string {
+	if s.Kind != KindAgent || len(s.Steps) != 1 {
+		return ""
+	}
+	id := s.Labels[LabelAgentID]
+	if id == "" {
+		return ""
+	}
+	return s.Steps[0].Plugin + "/" + id
 }
 
 // Bytes is what the spec holds besides itself: input, labels and config. Stores count it for QueueLimit.Bytes.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -13,11 +12,9 @@ import (
 	"github.com/taskhost/taskhost/abi"
 )
 
-var labelRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
-
-// prepare checks a spec and returns the one that is kept: a copy with everything filled in, whose content or arguments have become
-// its input. It is idempotent, so a task's spec can be submitted again.
-func (c *Config) prepare(s Spec) (Spec, error) {
+// prepare checks a spec and makes it the one that is kept: everything is filled in, and content or arguments have become its input.
+// Slices and maps are copied first. It is idempotent, so a task's spec can be submitted again.
+func (c *Config) prepare(s *Spec) error {
 	s.Labels = maps.Clone(s.Labels)
 	s.Steps = slices.Clone(s.Steps)
 	for i := range s.Steps {
@@ -25,15 +22,15 @@ func (c *Config) prepare(s Spec) (Spec, error) {
 	}
 	s.Retry = s.Retry.or(c.Retry)
 	s.Timeout = or(s.Timeout, c.Timeout)
-	for _, check := range []func(*Spec) error{prepareKind, prepareSteps, prepareInput, prepareName, checkLabels, checkTimes} {
-		if err := check(&s); err != nil {
-			return Spec{}, err
+	for _, check := range [...]func(*Spec) error{prepareKind, prepareSteps, prepareInput, prepareName, checkLabels, checkTimes, checkOrder} {
+		if err := check(s); err != nil {
+			return err
 		}
 	}
 	if int64(len(s.Input)) > c.MaxInput {
-		return Spec{}, abi.Errorf(abi.CodeInvalid, "the input has %d bytes; at most %d are allowed", len(s.Input), c.MaxInput)
+		return abi.Errorf(abi.CodeInvalid, "the input has %d bytes; at most %d are allowed", len(s.Input), c.MaxInput)
 	}
-	return s, nil
+	return nil
 }
 
 func prepareKind(s *Spec) error {
@@ -151,6 +148,12 @@ func prepareInput(s *Spec) error {
 	switch {
 	case given > 1:
 		return abi.Errorf(abi.CodeInvalid, "give one of content, args and input, not several")
+	case s.Collect && given > 0:
+		return abi.Errorf(abi.CodeInvalid, "collect makes the input of the outputs of other tasks, so there can be no content, args or input")
+	case s.Collect && len(s.After) == 0:
+		return abi.Errorf(abi.CodeInvalid, "collect makes the input of the outputs of other tasks: name them in after")
+	case s.Collect && s.Kind == KindFunc:
+		return abi.Errorf(abi.CodeInvalid, "a function task has no input, so it cannot collect one")
 	case s.Kind == KindAgent && s.Content != "":
 		return abi.Errorf(abi.CodeInvalid, "an agent takes args, not content")
 	case s.Kind == KindProcessor && s.Args != nil:
@@ -162,6 +165,9 @@ func prepareInput(s *Spec) error {
 			s.Input, s.Content = []byte(s.Content), ""
 		}
 	case KindAgent:
+		if s.Collect {
+			return nil
+		}
 		if len(s.Input) == 0 {
 			if s.Args == nil {
 				s.Args = map[string]any{}
@@ -213,7 +219,7 @@ func checkLabels(s *Spec) error {
 		return abi.Errorf(abi.CodeInvalid, "there are %d labels; at most %d are allowed", len(s.Labels), MaxLabels)
 	}
 	for k, v := range s.Labels {
-		if len(k) > MaxLabelName || !labelRE.MatchString(k) {
+		if !abi.ValidWord(k, MaxLabelName) {
 			return abi.Errorf(abi.CodeInvalid, "%.120q cannot name a label: letters, digits, dot, underscore and dash, at most %d bytes", k, MaxLabelName)
 		}
 		if !plain(v, MaxLabelValue) {
@@ -236,7 +242,51 @@ func checkTimes(s *Spec) error {
 	return nil
 }
 
+// checkOrder checks what says when a task runs.
+func checkOrder(s *Spec) error {
+	s.Queue = or(s.Queue, DefaultQueue)
+	s.After = slices.Clone(s.After)
+	if len(s.After) > 0 {
+		s.AfterFailed = or(s.AfterFailed, AfterFail)
+	}
+	u := &s.Unique
+	switch {
+	case !validQueue(s.Queue):
+		return abi.Errorf(abi.CodeInvalid, "%.120q cannot name a queue: letters, digits, dot, underscore and dash, at most %d bytes", s.Queue, MaxQueueName)
+	case s.Priority < MinPriority || s.Priority > MaxPriority:
+		return abi.Errorf(abi.CodeInvalid, "the priority is %d; it must be between %d and %d", s.Priority, MinPriority, MaxPriority)
+	case s.Expiry < 0 || s.Expiry > MaxTimeout:
+		return abi.Errorf(abi.CodeInvalid, "the expiry is %v; it must be between 0 (none) and %v", s.Expiry, MaxTimeout)
+	case !plain(u.Key, MaxUniqueKey):
+		return abi.Errorf(abi.CodeInvalid, "the unique key %.120q is no plain text of at most %d bytes", u.Key, MaxUniqueKey)
+	case u.Key == "" && (u.Window != 0 || u.Existing):
+		return abi.Errorf(abi.CodeInvalid, "unique needs a key")
+	case u.Window < 0 || u.Window > MaxTimeout:
+		return abi.Errorf(abi.CodeInvalid, "the window of the unique key is %v; it must be between 0 (none) and %v", u.Window, MaxTimeout)
+	case len(s.After) > MaxAfter:
+		return abi.Errorf(abi.CodeInvalid, "the task waits for %d others; at most %d are allowed", len(s.After), MaxAfter)
+	case len(s.After) == 0 && s.AfterFailed != "":
+		return abi.Errorf(abi.CodeInvalid, "after_failed says what to do when another task fails: name it in after")
+	case s.AfterFailed != "" && s.AfterFailed != AfterFail && s.AfterFailed != AfterSkip && s.AfterFailed != AfterRun:
+		return abi.Errorf(abi.CodeInvalid, "after_failed is %.40q; it must be %s, %s or %s", s.AfterFailed, AfterFail, AfterSkip, AfterRun)
+	}
+	for i, id := range s.After {
+		if !plain(id, MaxLabelValue) || id == "" || slices.Contains(s.After[:i], id) {
+			return abi.Errorf(abi.CodeInvalid, "after names %.120q, which is no id, or names it twice", id)
+		}
+	}
+	return nil
+}
+
 // plain reports whether s is at most limit bytes of UTF-8 without control characters.
 func plain(s string, limit int) bool {
-	return len(s) <= limit && utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
+	if len(s) > limit {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' {
+			return utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
+		}
+	}
+	return true
 }

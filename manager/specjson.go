@@ -22,6 +22,15 @@ type specJSON struct {
 	Timeout     duration          `json:"timeout,omitzero"`
 	StepTimeout duration          `json:"step_timeout,omitzero"`
 	Retry       retryJSON         `json:"retry,omitzero"`
+	Queue       string            `json:"queue,omitempty"`
+	Priority    int               `json:"priority,omitempty"`
+	RunAt       time.Time         `json:"run_at,omitzero"`
+	Delay       duration          `json:"delay,omitzero"` // read only: run_at from now
+	Expiry      duration          `json:"expiry,omitzero"`
+	Unique      uniqueJSON        `json:"unique,omitzero"`
+	After       []string          `json:"after,omitempty"`
+	AfterFailed AfterFailed       `json:"after_failed,omitempty"`
+	Collect     bool              `json:"collect,omitempty"`
 }
 
 // stepJSON is a step with more than its name.
@@ -29,6 +38,12 @@ type stepJSON struct {
 	Step    string            `json:"step"`
 	Config  map[string]string `json:"config,omitempty"`
 	Timeout duration          `json:"timeout,omitzero"`
+}
+
+type uniqueJSON struct {
+	Key      string   `json:"key"`
+	Window   duration `json:"window,omitzero"`
+	Existing bool     `json:"existing,omitempty"`
 }
 
 type retryJSON struct {
@@ -77,6 +92,9 @@ func (s Spec) MarshalJSON() ([]byte, error) {
 		Name: s.Name, Kind: s.Kind, Content: s.Content, Args: s.Args, Input: s.Input, Labels: s.Labels,
 		Timeout: duration(s.Timeout), StepTimeout: duration(s.StepTimeout),
 		Retry: retryJSON{s.Retry.MaxAttempts, duration(s.Retry.Backoff), duration(s.Retry.MaxBackoff), s.Retry.Codes},
+		Queue: s.Queue, Priority: s.Priority, RunAt: s.RunAt, Expiry: duration(s.Expiry),
+		Unique: uniqueJSON{s.Unique.Key, duration(s.Unique.Window), s.Unique.Existing},
+		After:  s.After, AfterFailed: s.AfterFailed, Collect: s.Collect,
 	}
 	for _, step := range s.Steps {
 		var v any = step.String()
@@ -101,6 +119,15 @@ func decodeSpec(data []byte, strict bool) (Spec, error) {
 		Name: w.Name, Kind: w.Kind, Content: w.Content, Args: w.Args, Input: w.Input, Labels: w.Labels,
 		Timeout: time.Duration(w.Timeout), StepTimeout: time.Duration(w.StepTimeout),
 		Retry: Retry{w.Retry.MaxAttempts, time.Duration(w.Retry.Backoff), time.Duration(w.Retry.MaxBackoff), w.Retry.Codes},
+		Queue: w.Queue, Priority: w.Priority, RunAt: w.RunAt, Expiry: time.Duration(w.Expiry),
+		Unique: Unique{w.Unique.Key, time.Duration(w.Unique.Window), w.Unique.Existing},
+		After:  w.After, AfterFailed: w.AfterFailed, Collect: w.Collect,
+	}
+	if w.Delay != 0 {
+		if !w.RunAt.IsZero() {
+			return Spec{}, abi.Errorf(abi.CodeInvalid, "give one of run_at and delay, not both")
+		}
+		s.RunAt = now().Add(time.Duration(w.Delay))
 	}
 	for i, raw := range w.Steps {
 		step, err := decodeStep(raw, strict)

@@ -39,10 +39,11 @@ type Cause string
 
 // The causes.
 const (
-	CauseUser      Cause = "user"       // Manager.Cancel
-	CauseTimeout   Cause = "timeout"    // the time of the task or the step is over
-	CauseShutdown  Cause = "shutdown"   // Manager.Stop ran out of time
-	CauseLeaseLost Cause = "lease_lost" // another worker has the task now; this one writes nothing
+	CauseUser       Cause = "user"       // Manager.Cancel
+	CauseTimeout    Cause = "timeout"    // the time of the task or the step is over
+	CauseShutdown   Cause = "shutdown"   // Manager.Stop ran out of time
+	CauseLeaseLost  Cause = "lease_lost" // another worker has the task now; this one writes nothing
+	CauseDependency Cause = "dependency" // a task that it waits for did not complete, and Spec.AfterFailed is AfterSkip
 )
 
 // Task is a task as it was at one moment: a copy, which nothing changes afterwards. Slices, maps and the error may be shared with
@@ -59,12 +60,15 @@ type Task struct {
 
 	CreatedAt  time.Time `json:"created_at"`
 	RunAt      time.Time `json:"run_at,omitzero"`      // pending: not before this
+	ExpiresAt  time.Time `json:"expires_at,omitzero"`  // not begun yet: fails then
 	StartedAt  time.Time `json:"started_at,omitzero"`  // start of the first attempt
 	FinishedAt time.Time `json:"finished_at,omitzero"` // when it became final
 
 	Attempt   int       `json:"attempt"`             // attempts begun so far
 	AttemptAt time.Time `json:"attempt_at,omitzero"` // start of the last one
 	Attempts  []Attempt `json:"attempts,omitempty"`  // ended ones, the last MaxKeptAttempts
+	Retried   int       `json:"retried,omitempty"`   // attempts that were begun before Manager.Retry was called last
+	Crashes   int       `json:"crashes,omitempty"`   // attempts in a row whose worker was gone
 
 	Output      []byte `json:"output,omitempty"`       // of the last step; completed tasks only
 	OutputBytes int    `json:"output_bytes,omitempty"` // its size, also where List leaves the bytes out
@@ -75,6 +79,10 @@ type Task struct {
 	Partial     []byte `json:"partial,omitempty"`
 	PartialStep int    `json:"partial_step,omitempty"`
 	PartialCut  bool   `json:"partial_cut,omitempty"`
+
+	// Checkpoint is the state that the plugin of step CheckpointStep saved last; it is dropped when that step ends.
+	Checkpoint     []byte `json:"checkpoint,omitempty"`
+	CheckpointStep int    `json:"checkpoint_step,omitempty"`
 
 	Error *abi.Error `json:"error,omitempty"` // of a failed or cancelled task; of the last attempt while it waits for the next
 	// Cause is who cancelled it. A running task with a cause is being stopped. A failed task that ran out of time has CauseTimeout.
@@ -90,17 +98,19 @@ type Task struct {
 // Bounds on what a task keeps.
 const (
 	MaxKeptAttempts = 10      // ended attempts
+	MaxCrashes      = 3       // attempts in a row whose worker was gone; then the task fails with CodeCrashed
 	MaxPartialBytes = 1 << 20 // bytes of Task.Partial
 )
 
 // Attempt is one ended try at running a task.
 type Attempt struct {
-	Number     int        `json:"number"` // from 1
-	StartedAt  time.Time  `json:"started_at"`
-	FinishedAt time.Time  `json:"finished_at"`
-	Version    abi.Digest `json:"version,omitempty"`
-	Usage      abi.Usage  `json:"usage"`
-	Error      *abi.Error `json:"error,omitempty"`
+	Number     int           `json:"number"` // from 1
+	StartedAt  time.Time     `json:"started_at"`
+	FinishedAt time.Time     `json:"finished_at"`
+	Version    abi.Digest    `json:"version,omitempty"`
+	Usage      abi.Usage     `json:"usage"`
+	Error      *abi.Error    `json:"error,omitempty"`
+	Log        []abi.LogLine `json:"log,omitempty"` // the last lines that the plugin logged
 }
 
 // Err is Attempt.Error as an error: nil for an attempt that ended well.
@@ -133,13 +143,13 @@ func (t Task) Err() error {
 
 // header is the task without the bytes that it carries.
 func (t Task) header() Task {
-	t.Spec.Input, t.Output, t.Partial = nil, nil, nil
+	t.Spec.Input, t.Output, t.Partial, t.Checkpoint = nil, nil, nil, nil
 	return t
 }
 
 // Bytes is what the task holds besides itself: Spec.Bytes, outputs and errors. Stores count it for Retention.Bytes.
 func (t *Task) Bytes() int64 {
-	n := t.Spec.Bytes() + int64(len(t.Output)+len(t.Partial))
+	n := t.Spec.Bytes() + int64(len(t.Output)+len(t.Partial)+len(t.Checkpoint))
 	for i := range t.Attempts {
 		if e := t.Attempts[i].Error; e != nil {
 			n += int64(len(e.Message) + len(e.Detail))

@@ -40,18 +40,29 @@ func (m *Manager) announce(kind EventKind, t *Task, save func() error) error {
 	if !m.listens() {
 		return save()
 	}
-	s := m.shard(t.ID)
-	s.untoldMu.Lock()
-	s.untold[t.ID] = kind
-	s.untoldMu.Unlock()
+	m.promise(kind, t.ID)
 	if err := save(); err != nil {
-		s.untoldMu.Lock()
-		delete(s.untold, t.ID)
-		s.untoldMu.Unlock()
+		m.unpromise(t.ID)
 		return err
 	}
 	m.tellUntold(t)
 	return nil
+}
+
+// promise says that there will be something to tell of a task, as soon as anybody can claim it.
+func (m *Manager) promise(kind EventKind, id string) {
+	s := m.shard(id)
+	s.untoldMu.Lock()
+	defer s.untoldMu.Unlock()
+	s.untold[id] = kind
+}
+
+// unpromise says that there is nothing to tell of a task after all.
+func (m *Manager) unpromise(id string) {
+	s := m.shard(id)
+	s.untoldMu.Lock()
+	defer s.untoldMu.Unlock()
+	delete(s.untold, id)
 }
 
 // tellUntold tells what there is still to tell of a task before anything else can be told of it; t is the task as it was stored.

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/taskhost/taskhost/abi"
@@ -17,11 +18,13 @@ const (
 	moveStop                // the attempt ended because it was asked to
 	moveRelease             // the attempt ended because the manager stops and leaves the task for later
 	moveLose                // the worker that had the task is gone
+	moveNote                // the attempt goes on, and something of it is to be stored
+	moveRevive              // somebody wants a failed or cancelled task to run again
 	numMoves
 )
 
 func (m move) String() string {
-	return [...]string{"start", "succeed", "fail", "ask", "stop", "release", "lose"}[m]
+	return [...]string{"start", "succeed", "fail", "ask", "stop", "release", "lose", "note", "revive"}[m]
 }
 
 // change is a move with all that it brings.
@@ -31,6 +34,7 @@ type change struct {
 	cause  Cause      // ask, stop
 	err    *abi.Error // fail, ask, stop
 	jitter float64    // fail: a random number, 0 ≤ jitter < 1
+	anew   bool       // revive: from the first step, without the checkpoint
 	ended  ended      // succeed, fail, stop: what the attempt left
 }
 
@@ -42,6 +46,7 @@ type ended struct {
 	function    string
 	version     abi.Digest
 	usage       abi.Usage // of this attempt
+	log         []abi.LogLine
 }
 
 // transition is the only place where a task's status changes. It is pure: it returns the task as it is after the change, and
@@ -56,11 +61,15 @@ func transition(t Task, c change) (Task, error) {
 		return finish(t, StatusFailed, c), nil
 	case t.Status == StatusPending && c.move == moveRelease: // claimed and given back
 		return t, nil
-	case t.Status != StatusRunning || c.move == moveStart:
+	case (t.Status == StatusFailed || t.Status == StatusCancelled) && c.move == moveRevive:
+		return revive(t, c), nil
+	case t.Status != StatusRunning || c.move == moveStart || c.move == moveRevive:
 		return t, &abi.Error{Code: abi.CodeConflict, Task: t.ID, Message: "a " + string(t.Status) + " task cannot " + c.move.String()}
 	}
 
 	switch c.move {
+	case moveNote:
+		return t, nil
 	case moveAsk:
 		if t.Cause == "" {
 			t.Cause = c.cause
@@ -82,10 +91,38 @@ func transition(t Task, c change) (Task, error) {
 		if t.Cause == CauseUser {
 			return stopAsAsked(t, c), nil
 		}
-		c.err = &abi.Error{Code: abi.CodeLeaseLost, Task: t.ID, Message: "the worker that ran this attempt is gone"}
-		return again(leave(t, c, c.err), c.err, time.Time{}), nil
+		return lose(t, c), nil
 	}
 	return fail(t, c), nil
+}
+
+// lose counts an attempt whose worker is gone, and gives the task up when that happens again and again: it may be the reason.
+func lose(t Task, c change) Task {
+	crashes := t.Crashes + 1
+	c.err = &abi.Error{Code: abi.CodeLeaseLost, Task: t.ID, Message: "the worker that ran this attempt is gone"}
+	t = leave(t, c, c.err)
+	t.Crashes = crashes
+	if crashes < MaxCrashes {
+		return again(t, c.err, time.Time{})
+	}
+	c.err = &abi.Error{
+		Code: abi.CodeCrashed, Task: t.ID,
+		Message: fmt.Sprintf("the host went down %d times in a row while this task ran; retry it once the reason is known", crashes),
+	}
+	return finish(t, StatusFailed, c)
+}
+
+// revive puts a task that failed or was cancelled back in the queue, with all the attempts that its spec allows.
+func revive(t Task, c change) Task {
+	t.Status, t.RunAt, t.FinishedAt, t.Cause, t.Crashes = StatusPending, time.Time{}, time.Time{}, "", 0
+	t.StartedAt, t.AttemptAt, t.ExpiresAt = time.Time{}, time.Time{}, time.Time{}
+	t.Retried = t.Attempt
+	if c.anew {
+		t.Partial, t.PartialStep, t.PartialCut = nil, 0, false
+		t.Checkpoint, t.CheckpointStep = nil, 0
+		t.Progress, t.CurrentStep, t.Message = 0, 0, ""
+	}
+	return t
 }
 
 func start(t Task, c change) Task {
@@ -95,7 +132,7 @@ func start(t Task, c change) Task {
 	if t.PartialCut {
 		t.Partial, t.PartialStep, t.PartialCut = nil, 0, false
 	}
-	t.Status, t.AttemptAt, t.RunAt, t.Error, t.Cause = StatusRunning, c.now, time.Time{}, nil, ""
+	t.Status, t.AttemptAt, t.RunAt, t.ExpiresAt, t.Error, t.Cause = StatusRunning, c.now, time.Time{}, time.Time{}, nil, ""
 	t.Attempt++
 	t.TotalSteps = max(1, len(t.Spec.Steps))
 	t.CurrentStep = t.PartialStep + 1
@@ -110,8 +147,8 @@ func fail(t Task, c change) Task {
 		return stopAsAsked(t, c)
 	}
 	t = leave(t, c, c.err)
-	if t.Spec.Retry.again(c.err.Code, t.Attempt) {
-		at := c.now.Add(t.Spec.Retry.wait(t.Attempt, c.jitter))
+	if t.Spec.Retry.again(c.err.Code, t.Attempt-t.Retried) {
+		at := c.now.Add(t.Spec.Retry.wait(t.Attempt-t.Retried, c.jitter))
 		if end := t.deadline(); end.IsZero() || at.Before(end) {
 			return again(t, c.err, at)
 		}
@@ -134,7 +171,7 @@ func again(t Task, err *abi.Error, at time.Time) Task {
 // release undoes the start of an attempt.
 func release(t Task) Task {
 	t.Status, t.Cause, t.AttemptAt = StatusPending, "", time.Time{}
-	if t.Attempt--; t.Attempt == 0 {
+	if t.Attempt--; t.Attempt == t.Retried {
 		t.StartedAt = time.Time{}
 	}
 	return t
@@ -147,6 +184,7 @@ func finish(t Task, s Status, c change) Task {
 	case StatusCompleted:
 		t.Output, t.OutputBytes = c.ended.output, len(c.ended.output)
 		t.Partial, t.PartialStep, t.PartialCut = nil, 0, false
+		t.Checkpoint, t.CheckpointStep = nil, 0
 		t.Progress, t.CurrentStep = 1, t.TotalSteps
 		t.Error, t.Cause = nil, ""
 	case StatusFailed:
@@ -167,7 +205,11 @@ func finish(t Task, s Status, c change) Task {
 func leave(t Task, c change, err *abi.Error) Task {
 	e := &c.ended
 	t.Usage = t.Usage.Add(e.usage)
+	t.Crashes = 0
 	t.Function, t.Version = or(e.function, t.Function), or(e.version, t.Version)
+	if e.partialStep >= t.CheckpointStep {
+		t.Checkpoint, t.CheckpointStep = nil, 0
+	}
 	if e.partialStep > 0 {
 		t.PartialStep, t.PartialCut = e.partialStep, len(e.partial) > MaxPartialBytes
 		t.Partial = e.partial
@@ -178,7 +220,7 @@ func leave(t Task, c change, err *abi.Error) Task {
 	kept := t.Attempts[max(0, len(t.Attempts)-(MaxKeptAttempts-1)):]
 	attempts := make([]Attempt, 0, len(kept)+1)
 	t.Attempts = append(append(attempts, kept...), Attempt{
-		Number: t.Attempt, StartedAt: t.AttemptAt, FinishedAt: c.now, Version: e.version, Usage: e.usage, Error: err,
+		Number: t.Attempt, StartedAt: t.AttemptAt, FinishedAt: c.now, Version: e.version, Usage: e.usage, Error: err, Log: e.log,
 	})
 	return t
 }

@@ -48,12 +48,55 @@ func (m *Manager) attempt(t Task, l Lease) {
 		m.tellUntold(&t)
 	}
 	r := newRun(m, t, l)
+	if r.ready = m.prepareRun(r); r.ready != nil && r.ready.Code == abi.CodeUnavailable {
+		m.abandon(r, r.ready)
+		return
+	}
 	if !m.begin(r) {
 		return
 	}
 	m.busy.Add(1)
-	defer m.end(r) // also when a Go function ends its goroutine
+	defer m.settle(r) // also when a Go function ends its goroutine
 	r.execute()
+}
+
+// maxSettling is how many attempts may wait for the store to settle them while their slots go on.
+const maxSettling = 1024
+
+// settle frees the slot and settles the attempt: here, or, where the store waits for a disk, in a goroutine of its own.
+func (m *Manager) settle(r *run) {
+	if m.settling == nil {
+		m.end(r)
+		m.busy.Add(-1)
+		return
+	}
+	m.unsettled.Add(1)
+	defer m.busy.Add(-1)
+	select {
+	case m.settling <- r: // one is idle
+		return
+	default:
+	}
+	if m.settlers.Add(1) > maxSettling {
+		m.settlers.Add(-1)
+		m.settling <- r
+		return
+	}
+	m.background.Go(func() { m.settleRuns(r) })
+}
+
+// settleRuns is a goroutine that settles attempts, one after the other, until the workers have left. New goroutines would cost more: they
+// have to grow their stacks.
+func (m *Manager) settleRuns(r *run) {
+	for {
+		m.end(r)
+		m.unsettled.Done()
+		select {
+		case r = <-m.settling:
+		case <-m.workersDone:
+			return
+		}
+	}
 }
 
 // begin moves a claimed task to running, and reports whether there is something to run.
@@ -92,6 +135,8 @@ func (m *Manager) firstMove(r *run, now time.Time) change {
 	switch {
 	case t.Status == StatusRunning:
 		return change{move: moveLose, now: now}
+	case !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt):
+		return change{move: moveFail, now: now, err: expiredError(t)}
 	case m.hardStopped() && m.cfg.KeepOnStop:
 		return change{move: moveRelease, now: now}
 	case m.hardStopped():
@@ -99,6 +144,10 @@ func (m *Manager) firstMove(r *run, now time.Time) change {
 		return change{move: moveAsk, now: now, cause: CauseShutdown, err: stopError(t.ID, CauseShutdown)}
 	case !end.IsZero() && !now.Before(end):
 		return change{move: moveFail, now: now, err: timeoutError(t.ID, t.Spec.Timeout)}
+	case r.ready != nil && r.ready.Code == abi.CodeDependency && t.Spec.AfterFailed == AfterSkip:
+		return change{move: moveAsk, now: now, cause: CauseDependency, err: r.ready}
+	case r.ready != nil:
+		return change{move: moveFail, now: now, err: r.ready}
 	}
 	return change{move: moveStart, now: now}
 }
@@ -117,7 +166,6 @@ func (m *Manager) settled(t *Task) {
 
 // end settles an attempt.
 func (m *Manager) end(r *run) {
-	defer m.busy.Add(-1)
 	id := r.lease.ID
 	r.write.Lock()
 	defer r.write.Unlock()
@@ -129,6 +177,11 @@ func (m *Manager) end(r *run) {
 	}
 	r.freeze()
 	t, err := m.saveTold(r, c)
+	if abi.CodeOf(err) == abi.CodeConflict && r.memory != nil {
+		e := *abi.AsError(err)
+		e.Code, e.Task = abi.CodeUnavailable, id // another attempt begins with the memory as it is now
+		t, err = m.saveTold(r, change{move: moveFail, now: c.now, err: &e, ended: r.ended, jitter: rand.Float64()})
+	}
 	if err != nil {
 		m.abandon(r, err)
 		return
@@ -203,17 +256,22 @@ func (m *Manager) save(r *run, c change) (Task, error) {
 		if err != nil {
 			return t, err
 		}
-		t.Revision, err = m.store.Save(m.base, t, r.lease)
+		revision, err := m.store.Save(m.base, t, r.lease, r.remember(c)...)
 		if err == nil {
+			t.Revision = revision
 			r.saved(&t)
 			return t, nil
 		}
 		if abi.CodeOf(err) != abi.CodeConflict {
 			return t, err
 		}
+		conflict := err
 		stored, err := m.store.Get(m.base, t.ID)
 		if err != nil {
 			return t, err
+		}
+		if stored.Revision == t.Revision { // it was not the task that somebody changed
+			return t, conflict
 		}
 		if stored.Status.Final() {
 			return stored, stopError(t.ID, CauseLeaseLost)

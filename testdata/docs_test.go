@@ -67,7 +67,8 @@ func TestTheManifestsReferenceHasEveryKey(t *testing.T) {
 func TestTheReferenceOfFunctionsHasEachOfOurs(t *testing.T) {
 	page := read(t, "../docs/guest-functions.md")
 	for _, name := range []string{abi.ModuleEnv, abi.ModuleUser, abi.ModuleWASI, abi.FuncProgress, abi.FuncCancelled, abi.FuncMetricAdd,
-		abi.FuncMetricSet, abi.FuncMetricObserve, abi.FuncInvalidInput, abi.FuncRead, abi.FuncWrite} {
+		abi.FuncMetricSet, abi.FuncMetricObserve, abi.FuncInvalidInput, abi.FuncCheckpointSave,
+		abi.FuncCheckpointLoad, abi.FuncRead, abi.FuncWrite} {
 		if !strings.Contains(page, "`"+name+"`") {
 			t.Errorf("%s is missing", name)
 		}

@@ -313,6 +313,7 @@ func TestGoSDK(t *testing.T) {
 	if got := logs.String(); strings.Contains(got, "2 a message") || !strings.Contains(got, "3 a message") || !strings.Contains(got, "4 a message") {
 		t.Errorf("logs %s", got)
 	}
+	checkGoSDKCheckpoints(t, h)
 	const request = `","method":"PUT","headers":{"X-Sent":"1"},"body":"b"}`
 	var reply struct {
 		Status  int
@@ -341,6 +342,28 @@ func TestGoSDK(t *testing.T) {
 		if e == nil || c.code != "" && e.Code != c.code || c.message != "" && e.Message != c.message {
 			t.Errorf("fail %s: %s, %v; want %s, %s", c.how, abi.CodeOf(err), err, c.code, c.message)
 		}
+	}
+}
+
+func checkGoSDKCheckpoints(t *testing.T, h *host.Host) {
+	t.Helper()
+	var kept []byte
+	save := func(state []byte) error { kept = state; return nil }
+	for _, c := range []struct{ in, out, kept, message string }{
+		{"a", "a", "a", ""},
+		{"bc", "abc", "abc", ""},
+		{"much", "", "abc", "checkpoint: it has 65537 bytes, at most 65536 are kept; save less, such as where to go on"},
+		{"forget", "", "", ""},
+		{"d", "d", "d", ""},
+	} {
+		r, err := h.Run(t.Context(), abi.Call{Plugin: "sdk-go", Function: "checkpoint", Input: []byte(c.in), Checkpoint: kept, Save: save}, nil)
+		if string(r.Output) != c.out || string(kept) != c.kept || (err == nil) != (c.message == "") || err != nil && abi.AsError(err).Message != c.message {
+			t.Errorf("checkpoint %s: %q, kept %q, %v", c.in, r.Output, kept, err)
+		}
+	}
+	_, _, err := call(t, h, abi.Call{Plugin: "sdk-go", Function: "checkpoint", Input: []byte("a")})
+	if e := abi.AsError(err); e == nil || !strings.Contains(e.Message, "this call keeps none") {
+		t.Errorf("checkpoint of no task: %v", err)
 	}
 }
 

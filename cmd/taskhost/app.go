@@ -27,14 +27,18 @@ type app struct {
 // run runs a command line without the program's name and returns the exit code.
 func (a *app) run(args []string) int {
 	a.console = &console{w: a.stderr}
-	ctx, stop := a.interruptible()
-	defer stop()
 	program := a.program()
 	if len(args) > 0 && args[0] == "help" {
 		args = append(args[1:], "--help")
 	}
 	args, err := reorder(program.Commands, []cli.Flag{cli.HelpFlag, versionFlag()}, args)
 	a.verbose = countVerbose(args)
+	doing := "cancelling"
+	if len(args) > 0 && args[0] == "work" {
+		doing = "stopping"
+	}
+	ctx, stop := a.interruptible(doing)
+	defer stop()
 	if err == nil {
 		err = program.RunContext(ctx, append([]string{program.Name}, args...))
 	}
@@ -53,9 +57,11 @@ func (a *app) program() *cli.App {
 		Usage:     "run tasks whose code is sandboxed WebAssembly plugins",
 		UsageText: "taskhost COMMAND [FLAGS] [ARGUMENTS]   flags may stand anywhere; after -- everything is an argument",
 		Description: "A plugin is a .wasm file in the plugin folder: -p DIR, else $TASKHOST_PLUGINS, else ./plugins.\n" +
-			"Exit codes: 0 done, 1 the task failed, 2 wrong usage, 3 plugin not found or refused, 124 timed out, 130 cancelled.",
+			"With --data DIR, or $TASKHOST_DATA, tasks are kept in a folder and outlast the command.\n" +
+			"Exit codes: 0 done, 1 the task failed, 2 wrong usage, 3 plugin or task not found or refused, 124 timed out, 130 cancelled.",
 		Commands: []*cli.Command{
-			a.runCommand(), a.callCommand(), a.batchCommand(), a.pluginsCommand(), a.inspectCommand(), a.versionCommand(),
+			a.runCommand(), a.callCommand(), a.batchCommand(), a.workCommand(), a.tasksCommand(), a.queuesCommand(), a.cronCommand(), a.dbCommand(),
+			a.pluginsCommand(), a.inspectCommand(), a.versionCommand(),
 		},
 		Flags:                     []cli.Flag{versionFlag()},
 		Reader:                    a.stdin,
@@ -75,6 +81,9 @@ func (a *app) program() *cli.App {
 	}
 	for _, c := range program.Commands {
 		c.HideHelpCommand, c.OnUsageError = true, usage
+		for _, sub := range c.Subcommands {
+			sub.HideHelpCommand, sub.OnUsageError = true, usage
+		}
 	}
 	return program
 }
@@ -83,8 +92,9 @@ func versionFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "version", Usage: "print the version", DisableDefaultText: true}
 }
 
-// interruptible returns a context that the first signal cancels, with an *abi.Error as its cause. The second signal ends the process.
-func (a *app) interruptible() (context.Context, func()) {
+// interruptible returns a context that the first signal cancels, with an *abi.Error as its cause, and tells what the command does then.
+// The second signal ends the process.
+func (a *app) interruptible(doing string) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	done := make(chan struct{})
 	var wg sync.WaitGroup
@@ -99,7 +109,7 @@ func (a *app) interruptible() (context.Context, func()) {
 				a.kill(exitCancelled)
 			}
 			cancel(&abi.Error{Code: abi.CodeCancelled, Message: "cancelled"})
-			a.console.printf("taskhost: cancelling; interrupt again to kill at once\n")
+			a.console.printf("taskhost: %s; interrupt again to kill at once\n", doing)
 		}
 	})
 	return ctx, func() {

@@ -9,58 +9,81 @@ import (
 )
 
 // reorder lets flags stand anywhere: before the command's name, between its arguments and after them. It returns the command's name,
-// the flags, "--" and the arguments, which is the one order that cli takes. What follows a "--" is an argument; that "--" stays
-// among the arguments, for commands that give it a meaning (see arguments).
-// Short flags may be written together (-vv) and with their value (-j4).
+// for a group of commands with that of the one in it, the flags, "--" and the arguments, which is the one order that cli takes. What
+// follows a "--" is an argument; that "--" stays among the arguments, for commands that give it a meaning (see arguments).
+// Short flags may be written together (-vv) and with their value (-j4). Flags that only commands of a group have stand behind its name.
 func reorder(commands []*cli.Command, global []cli.Flag, args []string) ([]string, error) {
-	known := flagTable{}
-	known.add(global)
+	p := parser{commands: commands, among: commands, known: flagTable{}, own: flagTable{}}
+	p.known.add(global)
+	p.own.add(global)
 	for _, c := range commands {
-		known.add(c.Flags)
+		p.known.add(c.Flags)
 	}
-	var flags []given
-	var rest []string
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
 		if arg == "--" {
-			rest = append(append(rest, arg), args...)
+			if p.command == nil {
+				return nil, usagef("name a command before --; see --help")
+			}
+			p.rest = append(append(p.rest, arg), args...)
 			break
 		}
 		if len(arg) < 2 || arg[0] != '-' {
-			rest = append(rest, arg)
+			if err := p.word(arg); err != nil {
+				return nil, err
+			}
 			continue
 		}
-		found, used, err := known.parse(arg, args)
+		found, used, err := p.known.parse(arg, args)
 		if err != nil {
 			return nil, err
 		}
-		flags = append(flags, found...)
+		p.flags = append(p.flags, found...)
 		args = args[used:]
 	}
-	var name []string
-	own := flagTable{}
-	own.add(global)
-	if len(rest) > 0 {
-		if rest[0] == "--" {
-			return nil, usagef("name a command before --; see --help")
-		}
-		i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(rest[0]) })
-		if i < 0 {
-			return nil, unknownCommand(commands, rest[0])
-		}
-		name, rest = rest[:1], rest[1:]
-		own.add(commands[i].Flags)
+	return p.result()
+}
+
+// parser is the state of reorder.
+type parser struct {
+	commands []*cli.Command
+	among    []*cli.Command // those that the next word may name; none: it is an argument
+	command  *cli.Command   // the one named last
+	name     []string
+	flags    []given
+	rest     []string
+	known    flagTable // flags that are understood here
+	own      flagTable // flags that the command has
+}
+
+// word takes an argument that is no flag.
+func (p *parser) word(arg string) error {
+	if len(p.among) == 0 {
+		p.rest = append(p.rest, arg)
+		return nil
 	}
-	out := slices.Clone(name)
-	for _, f := range flags {
-		if _, ok := own[f.name]; !ok {
-			return nil, known.notOf(name, f, commands)
+	i := slices.IndexFunc(p.among, func(c *cli.Command) bool { return c.HasName(arg) })
+	if i < 0 {
+		return unknownCommand(p.among, p.name, arg)
+	}
+	p.command, p.name = p.among[i], append(p.name, arg)
+	p.among = p.command.Subcommands
+	p.own.add(p.command.Flags)
+	p.known.add(p.command.Flags)
+	return nil
+}
+
+func (p *parser) result() ([]string, error) {
+	out := slices.Clone(p.name)
+	for _, f := range p.flags {
+		if _, ok := p.own[f.name]; !ok {
+			return nil, p.known.notOf(p.name, f, p.commands)
 		}
 		out = append(out, f.text)
 	}
-	if len(rest) > 0 {
-		out = append(append(out, "--"), rest...)
+	if len(p.rest) > 0 {
+		out = append(append(out, "--"), p.rest...)
 	}
 	return out, nil
 }
@@ -172,15 +195,18 @@ func (t flagTable) notOf(name []string, f given, commands []*cli.Command) error 
 	if len(name) == 0 {
 		return usagef("%s needs a command: %s", flag, strings.Join(having, ", "))
 	}
-	return usagef("%s has no flag %s (%s has); see taskhost %s --help", name[0], flag, strings.Join(having, ", "), name[0])
+	full := strings.Join(name, " ")
+	return usagef("%s has no flag %s (%s has); see taskhost %s --help", full, flag, strings.Join(having, ", "), full)
 }
 
-func unknownCommand(commands []*cli.Command, name string) error {
+// unknownCommand says that there is no such command, or none in the group that was named.
+func unknownCommand(commands []*cli.Command, group []string, name string) error {
 	var names []string
 	for _, c := range commands {
 		if !c.Hidden {
 			names = append(names, c.Name)
 		}
 	}
-	return usagef("there is no command %q%s; there are: %s", name, didYouMean(name, names), strings.Join(names, ", "))
+	full := strings.Join(append(slices.Clone(group), name), " ")
+	return usagef("there is no command %q%s; there are: %s", full, didYouMean(name, names), strings.Join(names, ", "))
 }

@@ -40,7 +40,12 @@ const (
 func newBars(a *app, tasks int) *bars {
 	p := mpb.New(mpb.WithOutput(a.stderr), mpb.WithAutoRefresh(), mpb.WithWidth(barWidth))
 	b := &bars{app: a, progress: p, undo: a.console.divert(aboveBars{p, a.stderr}), running: map[string]*taskBar{}}
-	if tasks > 1 {
+	switch tasks {
+	case 1:
+	case 0:
+		b.overall = p.AddSpinner(0, mpb.BarPriority(1<<30), mpb.BarWidth(1), mpb.PrependDecorators(decor.Name("all tasks", nameColumn())),
+			mpb.AppendDecorators(decor.CurrentNoUnit(" %d ended"), decor.Any(func(decor.Statistics) string { return b.failures() })))
+	default:
 		b.overall = p.AddBar(int64(tasks), mpb.BarPriority(1<<30), // below the others
 			mpb.PrependDecorators(decor.Name("all tasks", nameColumn())),
 			mpb.AppendDecorators(decor.CountersNoUnit(" %d/%d"), decor.Any(func(decor.Statistics) string { return b.failures() }),
@@ -96,8 +101,10 @@ func (b *bars) event(e manager.Event) {
 	}
 }
 
-func (b *bars) skipped(string, error) {
-	b.failed.Add(1)
+func (b *bars) skipped(_ string, err error) {
+	if err != nil {
+		b.failed.Add(1)
+	}
 	if b.overall != nil {
 		b.overall.Increment()
 	}

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,8 +21,11 @@ func (a *app) batchCommand() *cli.Command {
 		Name:      "batch",
 		Usage:     "run one task for each file; goes on past failures",
 		UsageText: "taskhost batch [FLAGS] STEP... -- FILE...\n\ntaskhost batch -j 4 --out site text markdown -- notes/*.md",
-		Flags: append(a.taskFlags(),
-			&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Value: runtime.NumCPU(), DefaultText: "number of processors", Usage: "run `N` tasks at once"},
+		Description: "With --data DIR the tasks are kept in DIR, and --resume goes on with a batch that was cut off: files that are done and whose result is\n" +
+			"there are skipped, what failed is tried again. While the command runs, it also works off what waits in DIR already.",
+		Flags: a.runFlags(
+			jobsFlag(),
+			&cli.BoolFlag{Name: "resume", Category: inDataFolder, Usage: "go on with a batch that was cut off: with what is in the data folder of it", DisableDefaultText: true},
 			&cli.StringFlag{Name: "out", Value: "out", Usage: "write the results into `DIR`, which is made if need be"},
 			&cli.StringFlag{Name: "ext", Usage: "extension `EXT` of the results (default: .html or .json if they look like it, else that of the input)"},
 		),
@@ -40,6 +41,10 @@ type batch struct {
 	jobs    int
 	target  *target
 	items   []item
+	spec    manager.Spec // what all tasks have in common
+
+	resume bool
+	ledger *ledger // nil: tasks are not kept
 }
 
 // item is one file and what came out of it.
@@ -49,6 +54,7 @@ type item struct {
 	task    manager.Task // without its bytes
 	err     error
 	done    bool
+	skipped bool // an earlier run did it all
 }
 
 func (a *app) batchAction(c *cli.Context) error {
@@ -61,10 +67,19 @@ func (a *app) batchAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	b := &batch{app: a, options: o, steps: args[:i], jobs: c.Int("jobs")}
-	if b.jobs < 1 || b.jobs > 1000 {
-		return usagef("-j %d: it must be between 1 and 1000", b.jobs)
+	b := &batch{app: a, options: o, steps: args[:i], resume: c.Bool("resume"), spec: manager.ProcessorTask("", args[:i]...)}
+	if b.jobs, err = readJobs(c); err != nil {
+		return err
 	}
+	if err := order(c, &b.spec); err != nil {
+		return err
+	}
+	for _, name := range []string{labelFile, labelBatch, labelInput} {
+		if _, ok := b.spec.Labels[name]; ok {
+			return usagef("--label %s: batch sets this label itself", name)
+		}
+	}
+	o.prepare(&b.spec)
 	for _, file := range args[i+1:] {
 		b.items = append(b.items, item{file: file})
 	}
@@ -82,7 +97,11 @@ func (a *app) batchAction(c *cli.Context) error {
 func (b *batch) run(ctx context.Context) error {
 	d := b.app.newDisplay(b.options.progress, len(b.items))
 	defer d.close()
-	s, err := b.app.open(ctx, b.options, slots{concurrent: b.jobs, watch: true, steps: b.steps}, d)
+	n := slots{concurrent: b.jobs, watch: true, steps: b.steps}
+	if b.options.data != "" {
+		n.before = b.openLedger
+	}
+	s, err := b.app.open(ctx, b.options, n, d)
 	if err != nil {
 		return err
 	}
@@ -138,25 +157,47 @@ func (b *batch) checkPlugins(h *host.Host) error {
 	return nil
 }
 
-// work runs the task of one file. Only the files of the tasks that run are in memory.
+// work runs the task of one file, or goes on with the one that there is. Only the files of the tasks that run are in memory.
 func (b *batch) work(ctx context.Context, s *session, it *item) {
-	content, err := os.ReadFile(it.file)
 	it.done = true
+	defer func() { it.task.Spec.Input, it.task.Output, it.task.Partial, it.task.Checkpoint = nil, nil, nil, nil }()
+	input := ""
+	if b.ledger != nil {
+		var err error
+		if input, err = b.ledger.input(it.file); err != nil {
+			b.skip(s, it, err)
+			return
+		}
+		if e, ok := b.ledger.tasks[input]; ok {
+			b.goOn(ctx, s, it, e)
+			return
+		}
+	}
+	content, err := os.ReadFile(it.file)
 	if err != nil {
-		it.err = fileError("read", err)
-		s.display.skipped(it.file, it.err)
+		b.skip(s, it, fileError("read", err))
 		return
 	}
-	spec := manager.ProcessorTask("", b.steps...)
+	spec := b.spec
 	spec.Input = content
-	spec.Timeout = b.options.timeout
-	spec.Labels = map[string]string{labelFile: fileLabel(it.file)}
-	t, err := s.run(ctx, spec)
-	if err == nil {
-		it.written, err = b.target.write(it.file, t.Output)
+	spec.Labels = maps.Clone(b.spec.Labels)
+	if spec.Labels == nil {
+		spec.Labels = map[string]string{}
 	}
-	t.Spec.Input, t.Output, t.Partial = nil, nil, nil
-	it.task, it.err = t, err
+	spec.Labels[labelFile] = fileLabel(it.file)
+	if b.ledger != nil {
+		b.ledger.enter(&spec, input)
+		it.task, err = b.runAnew(ctx, s, spec)
+	} else {
+		it.task, err = s.run(ctx, spec)
+	}
+	b.settle(it, err)
+}
+
+// skip ends a file that no task runs for.
+func (b *batch) skip(s *session, it *item, err error) {
+	it.err = err
+	s.display.skipped(it.file, err)
 }
 
 // fileLabel is a file's name as a label can hold it.
@@ -166,69 +207,4 @@ func fileLabel(file string) string {
 		label = cut(label, len([]rune(label))-1)
 	}
 	return label
-}
-
-// target is where the results go.
-type target struct {
-	dir string
-	ext string // empty: by content
-
-	mu    sync.Mutex
-	taken map[string]string // input by output, both as they were written
-}
-
-// newTarget checks what can be checked before any result is there: no two inputs may claim the same output.
-func newTarget(dir, ext string, files []string) (*target, error) {
-	if ext != "" && !strings.HasPrefix(ext, ".") {
-		ext = "." + ext
-	}
-	if strings.ContainsAny(ext, `/\`) {
-		return nil, usagef("--ext %s: write an extension such as html", ext)
-	}
-	if st, err := os.Stat(dir); err == nil && !st.IsDir() {
-		return nil, usagef("--out %s is not a folder", dir)
-	}
-	claims := map[string]string{}
-	for _, file := range files {
-		name := filepath.Base(file)
-		if ext != "" {
-			name = stem(file) + ext
-		}
-		if before, ok := claims[name]; ok {
-			return nil, usagef("%s and %s would both become %s; run them in two batches with an --out of their own",
-				before, file, filepath.Join(dir, name))
-		}
-		claims[name] = file
-	}
-	return &target{dir: dir, ext: ext, taken: map[string]string{}}, nil
-}
-
-func stem(file string) string {
-	base := filepath.Base(file)
-	if s := strings.TrimSuffix(base, filepath.Ext(base)); s != "" {
-		return s
-	}
-	return base
-}
-
-// write writes the result for an input file, as a whole, and returns its name. It never writes over an input or another result.
-func (t *target) write(file string, output []byte) (string, error) {
-	ext := t.ext
-	if ext == "" {
-		ext = extensionFor(output, filepath.Ext(file))
-	}
-	name := filepath.Join(t.dir, stem(file)+ext)
-	t.mu.Lock()
-	before, ok := t.taken[name]
-	t.taken[name] = file
-	t.mu.Unlock()
-	if ok {
-		return "", fmt.Errorf("the result would replace %s, that of %s; choose another --out or --ext", name, before)
-	}
-	if in, err := os.Stat(file); err == nil {
-		if out, err := os.Stat(name); err == nil && os.SameFile(in, out) {
-			return "", fmt.Errorf("the result would replace the input %s; choose another --out or --ext", name)
-		}
-	}
-	return name, writeFile(name, output)
 }

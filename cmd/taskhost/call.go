@@ -14,13 +14,14 @@ import (
 
 func (a *app) callCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "call",
-		Usage:     "call an agent's action; its JSON goes to stdout",
-		UsageText: "taskhost call [FLAGS] AGENT ACTION    an AGENT is PLUGIN or PLUGIN/ID\n\ntaskhost call agent summarize --arg sentences=2 --arg text='One. Two. Three.'",
-		Flags: append(a.taskFlags(),
+		Name:        "call",
+		Usage:       "call an agent's action; its JSON goes to stdout",
+		UsageText:   "taskhost call [FLAGS] AGENT ACTION    an AGENT is PLUGIN or PLUGIN/ID\n\ntaskhost call agent summarize --arg sentences=2 --arg text='One. Two. Three.'",
+		Description: withDataText,
+		Flags: a.runFlags(append(onceFlags(),
 			&cli.StringSliceFlag{Name: "arg", Usage: "one argument, `NAME=VALUE`; a VALUE that is JSON is taken as JSON, else as text; may be repeated"},
 			&cli.StringFlag{Name: "args", Usage: "all arguments as a `JSON` object; --arg is laid over it"},
-		),
+		)...),
 		Action: a.callAction,
 	}
 }
@@ -34,11 +35,18 @@ func (a *app) callAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	o, err := a.options(c)
+	o, err := a.options(c, args[0])
 	if err != nil {
 		return err
 	}
-	t, err := a.single(c.Context, o, manager.AgentTask(args[0], args[1], values))
+	spec := manager.AgentTask(args[0], args[1], values)
+	if err := order(c, &spec); err != nil {
+		return err
+	}
+	if o.detach {
+		return a.submit(c, o, spec)
+	}
+	t, err := a.single(c.Context, o, spec)
 	if o.json && t.ID != "" {
 		return a.printTask(t, err)
 	}

@@ -12,8 +12,8 @@ import (
 const (
 	exitOK        = 0
 	exitFailed    = 1   // the task failed
-	exitUsage     = 2   // the command line is wrong
-	exitNoPlugin  = 3   // the plugin or function is not there, or was refused
+	exitUsage     = 2   // the command line is wrong, or a folder that it names cannot be used
+	exitNoPlugin  = 3   // the plugin, function, task or schedule is not there, or the plugin was refused
 	exitTimeout   = 124 // the task took longer than it may
 	exitCancelled = 130 // the task was cancelled
 )

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 )
 
 // stdio as a file name means standard input or output.
@@ -108,6 +109,9 @@ func writeFile(name string, content []byte) (err error) {
 	}
 	return fileError("write", tmp.Close())
 }
+
+// unfinished matches the names that createBeside gives, and in them the name of the file that is to be replaced.
+var unfinished = regexp.MustCompile(`^\.(.+)\.[0-9]+-[0-9]+\.tmp$`)
 
 // createBeside creates an empty file of a new name in the folder of name. Unlike os.CreateTemp it leaves the mode to the umask.
 func createBeside(name string, mode fs.FileMode) (*os.File, error) {

@@ -82,7 +82,7 @@ func TestSecondInterruptKills(t *testing.T) {
 	var stderr bytes.Buffer
 	a := &app{stderr: &stderr, signals: signals, kill: func(code int) { killed <- code }}
 	a.console = &console{w: &stderr}
-	ctx, stop := a.interruptible()
+	ctx, stop := a.interruptible("cancelling")
 	signals <- os.Interrupt
 	<-ctx.Done()
 	if exitCode(context.Cause(ctx)) != exitCancelled {

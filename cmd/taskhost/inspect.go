@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -48,52 +47,39 @@ func (a *app) inspectAction(c *cli.Context) error {
 
 // inspectText is all that is known of a plugin, one thing a line.
 func (a *app) inspectText(p host.PluginInfo) string {
-	var b strings.Builder
-	line := func(key, value string) {
-		if value != "" {
-			fmt.Fprintf(&b, "%s %s\n", a.paint(a.stdout, bold, fmt.Sprintf("%-14s", key)), value)
-		}
-	}
-	list := func(key string, values []string) {
-		for i, v := range values {
-			if i > 0 {
-				key = ""
-			}
-			line(key, v)
-		}
-	}
-	line("name", p.Name)
-	line("state", string(p.State))
-	line("error", oneLine(p.Error))
-	line("description", oneLine(p.Description))
-	line("file", p.Path)
-	line("digest", string(p.Digest))
+	f := &facts{app: a}
+	f.line("name", p.Name)
+	f.line("state", string(p.State))
+	f.line("error", oneLine(p.Error))
+	f.line("description", oneLine(p.Description))
+	f.line("file", p.Path)
+	f.line("digest", string(p.Digest))
 	if p.State == host.StateRefused {
-		return b.String()
+		return f.text.String()
 	}
-	line("loaded", p.LoadedAt.Format(time.RFC3339))
-	line("form", string(p.Form))
-	line("toolchain", oneLine(p.Toolchain))
-	line("size", bytesText(p.Size))
-	list("functions", functionLines(p))
-	list("imports", lines(p.Imports))
-	list("limits", limitLines(p.Limits))
-	line("isolation", string(p.Isolation))
-	line("sandbox", oneLine(p.Sandbox))
-	line("instances", fmt.Sprintf("at most %d at once", p.MaxInstances))
-	list("config", pairLines(p.Config))
-	list("allowed hosts", lines(p.AllowedHosts))
-	list("allowed paths", pairLines(p.AllowedPaths))
+	f.line("loaded", p.LoadedAt.Format(time.RFC3339))
+	f.line("form", string(p.Form))
+	f.line("toolchain", oneLine(p.Toolchain))
+	f.line("size", bytesText(p.Size))
+	f.list("functions", functionLines(p))
+	f.list("imports", lines(p.Imports))
+	f.list("limits", limitLines(p.Limits))
+	f.line("isolation", string(p.Isolation))
+	f.line("sandbox", oneLine(p.Sandbox))
+	f.line("instances", fmt.Sprintf("at most %d at once", p.MaxInstances))
+	f.list("config", pairLines(p.Config))
+	f.list("allowed hosts", lines(p.AllowedHosts))
+	f.list("allowed paths", pairLines(p.AllowedPaths))
 	if len(p.Versions) > 1 {
 		for i, v := range p.Versions {
 			key := ""
 			if i == 0 {
 				key = "versions"
 			}
-			line(key, fmt.Sprintf("%s %s %s", v.Digest.Short(), v.LoadedAt.Format(time.RFC3339), bytesText(v.Size)))
+			f.line(key, fmt.Sprintf("%s %s %s", v.Digest.Short(), v.LoadedAt.Format(time.RFC3339), bytesText(v.Size)))
 		}
 	}
-	return b.String()
+	return f.text.String()
 }
 
 func functionLines(p host.PluginInfo) []string {

@@ -18,6 +18,7 @@ type taskJSON struct {
 	Output   *string         `json:"output,omitempty"`
 	Base64   []byte          `json:"output_base64,omitempty"`
 	Written  string          `json:"output_file,omitempty"` // batch: where the output is
+	Skipped  bool            `json:"skipped,omitempty"`     // batch: an earlier run did it
 	Error    *abi.Error      `json:"error,omitempty"`
 	Version  abi.Digest      `json:"version,omitempty"`
 	Duration int64           `json:"duration_ns"`

@@ -14,7 +14,7 @@ type display interface {
 	loading() (done func())
 	// event tells of a change of a task.
 	event(e manager.Event)
-	// skipped tells of a file whose task never began.
+	// skipped tells of a file for which no task ran: because of an error, or, without one, because an earlier run did it.
 	skipped(file string, err error)
 	// close ends the display; lines go to stderr again.
 	close()
@@ -43,7 +43,7 @@ func (a *app) progressMode(mode string) (progressMode, error) {
 	return "", usagef("--progress %s: it is auto, bar, plain or none", mode)
 }
 
-// newDisplay makes the display of a mode for a number of tasks; 1 has no overall bar.
+// newDisplay makes the display of a mode for a number of tasks; 1 has no overall bar, 0 is any number.
 func (a *app) newDisplay(mode progressMode, tasks int) display {
 	switch mode {
 	case progressBar:
@@ -107,7 +107,11 @@ func (p *plain) event(e manager.Event) {
 func (p *plain) skipped(file string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.end(fileLabel(file), "failed: "+errorLine(err))
+	text := "done by an earlier run"
+	if err != nil {
+		text = "failed: " + errorLine(err)
+	}
+	p.end(fileLabel(file), text)
 }
 
 // end prints the end of a task, with its number if there are several. The caller holds mu.

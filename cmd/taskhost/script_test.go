@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 //
 //	exits CODE PROGRAM ARG...       the program must end with this exit code
 //	interrupt REGEXP PROGRAM ARG... sends it SIGINT once a line of its stderr matches; it must end with exit code 130
+//	quit REGEXP PROGRAM ARG...      likewise, but with exit code 0
+//	crash REGEXP PROGRAM ARG...     likewise, but with SIGKILL, so that it does nothing more
+//	capture NAME [REGEXP]           sets a variable to the last stdout, or to what the group of the regexp matches in it
 //
 // and the variables PLUGINS, TESTDATA, GUESTS and BROKEN (folders of plugins) and GOSDK (the plugins in go-sdk's module).
 func TestScripts(t *testing.T) {
@@ -36,7 +39,10 @@ func TestScripts(t *testing.T) {
 			e.Vars = append(e.Vars, env...)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "interrupt": interrupt},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "interrupt": signals(os.Interrupt, exitCancelled), "quit": signals(os.Interrupt, exitOK), "crash": signals(os.Kill, killed),
+			"capture": capture,
+		},
 	})
 }
 
@@ -124,41 +130,64 @@ func checkExit(ts *testscript.TestScript, err error, want int) {
 	}
 }
 
-func interrupt(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: interrupt REGEXP PROGRAM ARG...")
-	}
-	when, err := regexp.Compile(args[0])
-	ts.Check(err)
-	program, err := exec.LookPath(args[1])
-	ts.Check(err)
-	cmd := exec.Command(program, args[2:]...)
-	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{
-		"PLUGINS", "TESTDATA", "GUESTS", "XDG_CACHE_HOME", "TASKHOST_PLUGINS", "HOME", "TMPDIR", "PATH", "NO_COLOR",
-	} {
-		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
-	}
-	cmd.Stdout = ts.Stdout()
-	stderr, err := cmd.StderrPipe()
-	ts.Check(err)
-	ts.Check(cmd.Start())
-	lines := bufio.NewReader(stderr)
-	sent := false
-	for {
-		line, err := lines.ReadString('\n')
-		_, _ = io.WriteString(ts.Stderr(), line)
-		if !sent && when.MatchString(line) {
-			sent = true
-			ts.Check(cmd.Process.Signal(os.Interrupt))
+// killed is what ExitCode tells of a process that a signal ended.
+const killed = -1
+
+// signals makes the commands that start a program and send it a signal.
+func signals(signal os.Signal, wantExit int) func(ts *testscript.TestScript, neg bool, args []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) < 2 {
+			ts.Fatalf("usage: COMMAND REGEXP PROGRAM ARG...")
 		}
-		if err != nil {
-			break
+		when, err := regexp.Compile(args[0])
+		ts.Check(err)
+		program, err := exec.LookPath(args[1])
+		ts.Check(err)
+		cmd := exec.Command(program, args[2:]...)
+		cmd.Dir = ts.MkAbs(".")
+		for _, name := range []string{
+			"PLUGINS", "TESTDATA", "GUESTS", "XDG_CACHE_HOME", "TASKHOST_PLUGINS", "TASKHOST_DATA", "HOME", "TMPDIR", "PATH", "NO_COLOR",
+		} {
+			cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 		}
+		cmd.Stdout = ts.Stdout()
+		stderr, err := cmd.StderrPipe()
+		ts.Check(err)
+		ts.Check(cmd.Start())
+		lines := bufio.NewReader(stderr)
+		sent := false
+		for {
+			line, err := lines.ReadString('\n')
+			_, _ = io.WriteString(ts.Stderr(), line)
+			if !sent && when.MatchString(line) {
+				sent = true
+				ts.Check(cmd.Process.Signal(signal))
+			}
+			if err != nil {
+				break
+			}
+		}
+		err = cmd.Wait()
+		if !sent {
+			ts.Fatalf("no line of stderr matches %s", when)
+		}
+		checkExit(ts, err, wantExit)
 	}
-	err = cmd.Wait()
-	if !sent {
-		ts.Fatalf("no line of stderr matches %s", when)
+}
+
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: capture NAME [REGEXP]")
 	}
-	checkExit(ts, err, exitCancelled)
+	value := strings.TrimSpace(ts.ReadFile("stdout"))
+	if len(args) == 2 {
+		find, err := regexp.Compile(args[1])
+		ts.Check(err)
+		found := find.FindStringSubmatch(value)
+		if len(found) != 2 {
+			ts.Fatalf("stdout does not match %s with one group", find)
+		}
+		value = found[1]
+	}
+	ts.Setenv(args[0], value)
 }

@@ -24,6 +24,7 @@ type counts struct {
 	Completed int `json:"completed"`
 	Failed    int `json:"failed"`
 	Cancelled int `json:"cancelled"`
+	Skipped   int `json:"skipped,omitempty"` // of those that completed: an earlier run did them
 }
 
 // report tells how the batch went: a table on stderr, or JSON on stdout. The error carries the exit code.
@@ -52,6 +53,9 @@ func (b *batch) count() counts {
 		switch it.status() {
 		case manager.StatusCompleted:
 			n.Completed++
+			if it.skipped {
+				n.Skipped++
+			}
 		case manager.StatusCancelled:
 			n.Cancelled++
 		default:
@@ -77,7 +81,7 @@ func (b *batch) printJSON(n counts, took time.Duration) error {
 	for i := range b.items {
 		it := &b.items[i]
 		v := newTaskJSON(it.task, it.err)
-		v.File, v.Written, v.Status = it.file, it.written, it.status()
+		v.File, v.Written, v.Status, v.Skipped = it.file, it.written, it.status(), it.skipped
 		out.Tasks = append(out.Tasks, v)
 	}
 	return b.app.printJSON(out)
@@ -114,6 +118,9 @@ func (b *batch) printTable(n counts, took time.Duration) error {
 		}
 	}
 	text := fmt.Sprintf("%d of %d files completed", n.Completed, len(b.items))
+	if n.Skipped > 0 {
+		text += fmt.Sprintf(" (%d by an earlier run)", n.Skipped)
+	}
 	if n.Failed > 0 {
 		text += fmt.Sprintf(", %d failed", n.Failed)
 	}
@@ -126,6 +133,9 @@ func (b *batch) printTable(n counts, took time.Duration) error {
 
 func (b *batch) row(it *item) []string {
 	status, result := string(it.status()), it.written
+	if it.skipped {
+		status = "skipped"
+	}
 	if it.err != nil {
 		result = cut(errorLine(it.err), 160)
 		if code := abi.CodeOf(it.err); it.status() == manager.StatusFailed && it.task.ID != "" {

@@ -83,3 +83,21 @@ func TestBarsOnATerminal(t *testing.T) {
 	}
 
 }
+
+// TestWorkOnATerminal: a worker, which does not know how many tasks there will be, shows how many have ended and those that run.
+func TestWorkOnATerminal(t *testing.T) {
+	env := scriptEnv(t)
+	data := filepath.Join(t.TempDir(), "data")
+	for range 2 {
+		code, _, stderr := run(t, nil, "call", "--data", data, "--detach", "agent", "count", "--arg", "steps=2", "--arg", "delay_ms=200")
+		if code != exitOK {
+			t.Fatalf("exit code %d, %q", code, stderr)
+		}
+	}
+	drawn := runOnTerminal(t, env, "work", "--data", data, "--until-empty", "-j", "1")
+	for _, want := range []string{"agent:count", "all tasks", "2 ended", "2 tasks completed, 0 failed, 0 cancelled in"} {
+		if !strings.Contains(drawn, want) {
+			t.Errorf("no %q in %q", want, drawn)
+		}
+	}
+}

@@ -36,13 +36,20 @@ var rules = []rule{
 	},
 	{
 		pkg: "manager", own: []string{"abi"},
-		modules: []string{"github.com/google/uuid"},
+		modules: []string{"github.com/google/uuid", "github.com/netresearch/go-cron"},
 		why:     "who embeds the manager may run it on something other than our host",
 	},
 	{
+		pkg: "manager/sqlitestore", own: []string{"abi", "manager"},
+		modules: append([]string{"github.com/google/uuid", "github.com/netresearch/go-cron"}, sqlite...),
+		why:     "SQLite is linked in by those who want tasks in a file, and nobody else",
+	},
+	{
 		pkg: "monitor", own: []string{"abi", "host", "manager"},
-		modules: append([]string{"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid"}, prometheus...),
-		why:     "monitoring listens to events; Prometheus is linked in here and nowhere below",
+		modules: append([]string{
+			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
+		}, prometheus...),
+		why: "monitoring listens to events; Prometheus is linked in here and nowhere below",
 	},
 	{
 		pkg: "sdk", own: []string{"abi"}, why: "what plugin authors import stays small",
@@ -50,11 +57,11 @@ var rules = []rule{
 	{
 		pkg: "cmd/taskhost", own: []string{"abi", "host", "manager", "monitor", "internal"},
 		modules: append([]string{
-			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid",
+			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
 			"github.com/urfave/cli/v2", "github.com/cpuguy83/go-md2man/v2", "github.com/russross/blackfriday/v2", "github.com/xrash/smetrics",
 			"github.com/vbauerster/mpb/v8", "github.com/VividCortex/ewma", "github.com/acarl005/stripansi",
 			"github.com/mattn/go-runewidth", "github.com/rivo/uniseg", "golang.org/x/term",
-		}, prometheus...),
+		}, slices.Concat(prometheus, sqlite)...),
 		why: "the CLI ties everything together; a new dependency is a decision, so it is listed",
 	},
 }
@@ -64,6 +71,11 @@ var prometheus = []string{
 	"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "github.com/prometheus/common",
 	"github.com/prometheus/procfs", "github.com/beorn7/perks", "github.com/cespare/xxhash/v2", "github.com/munnerz/goautoneg",
 	"github.com/klauspost/compress", "google.golang.org/protobuf", "github.com/kylelemons/godebug", "go.yaml.in/yaml/v2",
+}
+
+// sqlite is what ncruces/go-sqlite3 is built from.
+var sqlite = []string{
+	"github.com/ncruces/go-sqlite3", "github.com/ncruces/go-sqlite3-wasm/v6", "github.com/ncruces/julianday", "golang.org/x/sys",
 }
 
 // listed is what go list tells of a package.

@@ -175,7 +175,7 @@ func settlePending(t *testing.T, s manager.Store) {
 
 	again, l2 := claim(t, s, ttl)
 	if again.ID != task.ID || l2.Token == l.Token || again.Attempt != 1 {
-		t.Fatalf("claimed %s, token %q after %q, attempt %d", again.ID, l2.Token, l.Token, again.Attempt)
+		t.Fatalf("claimed %s, token %d after %d, attempt %d", again.ID, l2.Token, l.Token, again.Attempt)
 	}
 	if time.Now().Before(task.RunAt) {
 		t.Fatal("claimed too early")
@@ -205,7 +205,7 @@ func leaseRunsOut(t *testing.T, s manager.Store) {
 
 	taken, l2 := claim(t, s, ttl)
 	if taken.ID != task.ID || taken.Status != manager.StatusRunning || l2.Token == l.Token {
-		t.Fatalf("claimed %s (%s), token %q after %q", taken.ID, taken.Status, l2.Token, l.Token)
+		t.Fatalf("claimed %s (%s), token %d after %d", taken.ID, taken.Status, l2.Token, l.Token)
 	}
 	_, err := s.Save(t.Context(), completed(task, time.Now()), l)
 	wantCode(t, err, abi.CodeLeaseLost)

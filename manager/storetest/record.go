@@ -24,7 +24,7 @@ func createTwice(t *testing.T, s manager.Store) {
 	task := create(t, s, newTask(1))
 	other := newTask(1)
 	other.Spec.Name = "other"
-	_, err := s.Create(t.Context(), other, manager.QueueLimit{})
+	err := s.Create(t.Context(), []manager.Task{other}, manager.CreateOptions{})
 	wantCode(t, err, abi.CodeConflict)
 	get(t, s, task)
 }
@@ -61,7 +61,7 @@ func roundTrip(t *testing.T, s manager.Store) {
 func functions(t *testing.T, s manager.Store) {
 	task := newTask(1)
 	task.Spec = manager.FuncTask("native", func(ctx context.Context, report func(abi.Progress)) ([]byte, error) { return []byte("ran"), nil })
-	_, err := s.Create(t.Context(), task, manager.QueueLimit{})
+	err := s.Create(t.Context(), []manager.Task{task}, manager.CreateOptions{})
 	if err != nil {
 		wantCode(t, err, abi.CodeInvalid)
 		return
@@ -78,8 +78,7 @@ func functions(t *testing.T, s manager.Store) {
 func queueLimit(t *testing.T, s manager.Store) {
 	limit := manager.QueueLimit{Tasks: 3, Bytes: 12} // each input has 5 bytes
 	add := func(n int) error {
-		_, err := s.Create(t.Context(), newTask(n), limit)
-		return err
+		return s.Create(t.Context(), []manager.Task{newTask(n)}, manager.CreateOptions{Limit: limit})
 	}
 	for n := range 2 {
 		if err := add(n); err != nil {
@@ -154,7 +153,7 @@ func unknown(t *testing.T, s manager.Store) {
 	wantCode(t, err, abi.CodeNotFound)
 	_, err = s.Save(t.Context(), newTask(1), manager.Lease{})
 	wantCode(t, err, abi.CodeNotFound)
-	_, err = s.Extend(t.Context(), manager.Lease{ID: "nobody", Token: "x"}, ttl)
+	_, err = s.Extend(t.Context(), manager.Lease{ID: "nobody", Token: 1 << 60}, ttl)
 	wantCode(t, err, abi.CodeNotFound)
 }
 

@@ -11,6 +11,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -50,6 +51,28 @@ func Run(t *testing.T, open func(t *testing.T) manager.Store) {
 		{"list filters", listFilters},
 		{"list pages, newest first, without bytes", listPages},
 		{"counts follow", counts},
+		{"a batch is created as a whole or not at all", createBatch},
+		{"priorities go first", priorities},
+		{"queues share the workers", fairQueues},
+		{"a queue's concurrency holds", queueConcurrency},
+		{"a paused queue waits", queuePaused},
+		{"a rate holds", queueRate},
+		{"a plugin's limit holds back its tasks alone", pluginLimit},
+		{"limits and queues are listed", listQueues},
+		{"tasks of an agent run one at a time, in order", agentLine},
+		{"an agent's task that is tried again keeps its place", agentRetry},
+		{"an agent goes on when a waiting task is cancelled", agentCancel},
+		{"a task waits for others", afterOthers},
+		{"a task can only wait for what there is", afterUnknown},
+		{"what a task waits for is not swept", afterNotSwept},
+		{"a unique key keeps others out", uniqueKey},
+		{"a unique key holds for its window", uniqueWindow},
+		{"a task that expires comes up at once", expiry},
+		{"a final task can be revived", revive},
+		{"a revived task takes its unique key again", reviveKey},
+		{"delete removes what has ended", deleteFinal},
+		{"records compare revisions", records},
+		{"records go with tasks, all or nothing", recordsWithTasks},
 		{"sweep by number, oldest end first", sweepNumber},
 		{"sweep by age and bytes, final tasks alone", sweepAgeBytes},
 	} {
@@ -57,11 +80,12 @@ func Run(t *testing.T, open func(t *testing.T) manager.Store) {
 	}
 }
 
-// newTask makes a pending task; later n means later id and time.
+// newTask makes a pending task; later n means later id and time. Its id is a UUIDv7 of that time.
 func newTask(n int) manager.Task {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(time.Duration(n) * time.Second)
+	ms := at.UnixMilli()
 	return manager.Task{
-		ID: fmt.Sprintf("01900000-0000-7000-8000-%012d", n), Status: manager.StatusPending, CreatedAt: at, TotalSteps: 1,
+		ID: fmt.Sprintf("%08x-%04x-7000-8000-%012d", ms>>16, ms&0xffff, n), Status: manager.StatusPending, CreatedAt: at, TotalSteps: 1,
 		Spec: manager.Spec{
 			Name: "upper", Kind: manager.KindProcessor, Steps: []manager.Step{{Plugin: "text", Function: "upper"}},
 			Input: []byte("hello"), Retry: manager.Retry{MaxAttempts: 1, Backoff: time.Second, MaxBackoff: time.Minute},
@@ -70,14 +94,22 @@ func newTask(n int) manager.Task {
 	}
 }
 
+// number is the n of a task that newTask made.
+func number(task manager.Task) int {
+	n, err := strconv.Atoi(task.ID[len(task.ID)-4:])
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
 func create(t *testing.T, s manager.Store, task manager.Task) manager.Task {
 	t.Helper()
-	rev, err := s.Create(t.Context(), task, manager.QueueLimit{})
-	if err != nil {
+	tasks := []manager.Task{task}
+	if err := s.Create(t.Context(), tasks, manager.CreateOptions{}); err != nil {
 		t.Fatalf("Create: %v", err)
 	}
-	task.Revision = rev
-	return task
+	return tasks[0]
 }
 
 func claim(t *testing.T, s manager.Store, ttl time.Duration) (manager.Task, manager.Lease) {
@@ -88,7 +120,7 @@ func claim(t *testing.T, s manager.Store, ttl time.Duration) (manager.Task, mana
 	if err != nil {
 		t.Fatalf("Claim: %v", err)
 	}
-	if l.ID != task.ID || l.Token == "" || l.Expires.IsZero() {
+	if l.ID != task.ID || l.Token == 0 || l.Expires.IsZero() {
 		t.Fatalf("Claim gave task %s with lease %+v", task.ID, l)
 	}
 	return task, l

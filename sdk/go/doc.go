@@ -25,8 +25,8 @@
 // An error that the function returns is the error of the task; wrap it with [InvalidInput] when the input is at fault, and the
 // task is not tried again. A panic is an error too.
 //
-// While it runs, a function can report progress, ask whether the task was cancelled, read its configuration, log, count, keep vars
-// and make HTTP requests, with the functions of this package. They belong to the call: use them only until the function returns,
+// While it runs, a function can report progress, ask whether the task was cancelled, read its configuration, log, count, keep vars,
+// save checkpoints and make HTTP requests, with the functions of this package. They belong to the call: use them only until the function returns,
 // from any goroutine that the function started and waits for.
 //
 // On any other platform than wasip1 the package compiles as well and does nothing: no input, no configuration, reports go nowhere.

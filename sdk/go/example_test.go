@@ -3,6 +3,7 @@
 package taskhost_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -76,4 +77,39 @@ func ExampleProgress() {
 	// Output:
 	// 0.5 one
 	// 1 two
+}
+
+func ExampleSaveCheckpoint() {
+	sum := func() int32 {
+		return taskhost.Process(func(text string) (string, error) {
+			state := struct{ Next, Sum int }{}
+			if saved := taskhost.LoadCheckpoint(); saved != nil {
+				if err := json.Unmarshal(saved, &state); err != nil {
+					return "", fmt.Errorf("the checkpoint: %w", err)
+				}
+			}
+			for words := strings.Fields(text); state.Next < len(words); state.Next++ {
+				n, err := strconv.Atoi(words[state.Next])
+				if err != nil {
+					return "", err
+				}
+				state.Sum += n
+				saved, err := json.Marshal(struct{ Next, Sum int }{state.Next + 1, state.Sum})
+				if err != nil {
+					return "", err
+				}
+				if err := taskhost.SaveCheckpoint(saved); err != nil {
+					taskhost.Log(taskhost.LevelWarn, "%v", err) // and go on without
+				}
+			}
+			return strconv.Itoa(state.Sum), nil
+		})
+	}
+	first := sdktest.Run(sdktest.Call{Input: []byte("1 2 x 4")}, sum)
+	fmt.Printf("%s; checkpoint %s\n", first.Error, first.Checkpoint)
+	second := sdktest.Run(sdktest.Call{Input: []byte("1 2 3 4"), Checkpoint: first.Checkpoint}, sum)
+	fmt.Printf("%s\n", second.Output)
+	// Output:
+	// strconv.Atoi: parsing "x": invalid syntax; checkpoint {"Next":2,"Sum":3}
+	// 10
 }

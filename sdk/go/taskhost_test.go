@@ -153,6 +153,53 @@ func TestConfigAndVars(t *testing.T) {
 	}
 }
 
+func TestCheckpoints(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		call sdktest.Call
+		f    func() error
+		want string // what the next attempt begins with
+		says string // the error
+	}{
+		{"nothing", sdktest.Call{}, func() error { return loads("") }, "", ""},
+		{"loads", sdktest.Call{Checkpoint: []byte("old")}, func() error { return loads("old") }, "old", ""},
+		{"saves", sdktest.Call{Checkpoint: []byte("old")}, func() error {
+			return errors.Join(taskhost.SaveCheckpoint([]byte("one")), taskhost.SaveCheckpoint([]byte("two")), loads("two"))
+		}, "two", ""},
+		{"saves and fails", sdktest.Call{}, func() error { return errors.Join(taskhost.SaveCheckpoint([]byte("one")), io.EOF) }, "one", "EOF"},
+		{"forgets", sdktest.Call{Checkpoint: []byte("old")}, func() error { return errors.Join(taskhost.SaveCheckpoint(nil), loads("")) }, "", ""},
+		{"changes what it has", sdktest.Call{Checkpoint: []byte("old")}, func() error {
+			state := []byte("new")
+			err := taskhost.SaveCheckpoint(state)
+			copy(state, "xxx")
+			copy(taskhost.LoadCheckpoint(), "yyy")
+			return errors.Join(err, loads("new"))
+		}, "new", ""},
+		{"as much as it may", sdktest.Call{}, func() error { return taskhost.SaveCheckpoint(make([]byte, abi.MaxCheckpoint)) },
+			string(make([]byte, abi.MaxCheckpoint)), ""},
+		{"too much", sdktest.Call{Checkpoint: []byte("old")}, func() error {
+			err := taskhost.SaveCheckpoint(make([]byte, abi.MaxCheckpoint+1))
+			return errors.Join(err, loads("old"))
+		}, "old", "checkpoint: it has 65537 bytes, at most 65536 are kept; save less, such as where to go on"},
+		{"not kept", sdktest.Call{Checkpoint: []byte("old"), Save: func(state []byte) error { return fmt.Errorf("%s: disk full", state) }}, func() error {
+			return errors.Join(taskhost.SaveCheckpoint([]byte("new")), loads("old"))
+		}, "old", "checkpoint: new: disk full"},
+	} {
+		r := run(c.call, c.f)
+		if string(r.Checkpoint) != c.want || r.Error != c.says || (r.Checkpoint == nil) != (c.want == "") {
+			t.Errorf("%s: the next attempt begins with %.40q, the error is %q", c.what, r.Checkpoint, r.Error)
+		}
+	}
+}
+
+// loads is an error if the checkpoint is another one.
+func loads(want string) error {
+	if got := taskhost.LoadCheckpoint(); string(got) != want {
+		return fmt.Errorf("the checkpoint is %q, want %q", got, want)
+	}
+	return nil
+}
+
 func TestMetrics(t *testing.T) {
 	r := run(sdktest.Call{}, func() error {
 		return errors.Join(
@@ -242,7 +289,7 @@ func TestOutsideOfACallNothingHappens(t *testing.T) {
 	if _, ok := taskhost.Var("a"); ok || taskhost.Cancelled() {
 		t.Error("there is a host")
 	}
-	if err := taskhost.MetricAdd("a", 1, nil); err != nil {
+	if err := errors.Join(taskhost.MetricAdd("a", 1, nil), taskhost.SaveCheckpoint([]byte("b")), loads("")); err != nil {
 		t.Error(err)
 	}
 }

@@ -46,6 +46,8 @@ USER(taskhost_metric_add) u64 taskhost_metric_add(u64 name, double value, u64 la
 USER(taskhost_metric_set) u64 taskhost_metric_set(u64 name, double value, u64 labels);
 USER(taskhost_metric_observe) u64 taskhost_metric_observe(u64 name, double value, u64 labels);
 USER(taskhost_invalid_input) void taskhost_invalid_input(u64 message);
+USER(taskhost_checkpoint_save) u64 taskhost_checkpoint_save(u64 state);
+USER(taskhost_checkpoint_load) u64 taskhost_checkpoint_load(void);
 USER(taskhost_read) void taskhost_read(u64 offset, void *to, u32 length);
 USER(taskhost_write) void taskhost_write(u64 offset, const void *from, u32 length);
 

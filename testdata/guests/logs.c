@@ -2,6 +2,7 @@
 //
 //   process  input: "COUNT BYTES"; logs COUNT messages of BYTES bytes at level info, and outputs COUNT.
 //   levels   one message at each level ("at trace" to "at error"), whatever the level of the host; outputs get_log_level.
+//   numbers  input: COUNT; logs 1, 2 ... COUNT at level warn.
 //   flood    logs for ever.
 //   inject   a message with a line break, a terminal escape and bad UTF-8.
 #include "guest.h"
@@ -24,6 +25,15 @@ EXPORT(levels) i32 levels(void) {
   log_warn(text("at warn"));
   log_error(text("at error"));
   return output_number((u64)get_log_level());
+}
+
+EXPORT(numbers) i32 numbers(void) {
+  u64 count = input_number();
+  for (u64 n = 1; n <= count; n++) {
+    char digits[21];
+    log_warn(text(decimal(n, digits)));
+  }
+  return 0;
 }
 
 EXPORT(flood) i32 flood(void) {

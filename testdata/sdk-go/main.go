@@ -122,6 +122,26 @@ func progress() int32 {
 	})
 }
 
+// checkpoint: adds the input to the state, saves it, and gives what it loads then; an error when it is not kept. The input "forget" saves
+// an empty state, "much" one that is too large.
+//
+//go:wasmexport checkpoint
+func checkpoint() int32 {
+	return taskhost.Process(func(input string) (string, error) {
+		state := append(taskhost.LoadCheckpoint(), input...)
+		switch input {
+		case "forget":
+			state = nil
+		case "much":
+			state = make([]byte, 64<<10+1)
+		}
+		if err := taskhost.SaveCheckpoint(state); err != nil {
+			return "", err
+		}
+		return string(taskhost.LoadCheckpoint()), nil
+	})
+}
+
 // fail: in the way that the input names.
 //
 //go:wasmexport fail

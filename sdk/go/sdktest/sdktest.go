@@ -23,6 +23,9 @@ type Call struct {
 	Vars      map[string][]byte // what calls before this one left
 	HTTP      http.Handler      // answers the requests; nil: a request panics
 	Cancelled func() bool       // nil: never
+
+	Checkpoint []byte                   // what an attempt before this one saved last; nil: none
+	Save       func(state []byte) error // is asked to keep a checkpoint, nil to forget it; nil: all is kept
 }
 
 // Result is what the function did.
@@ -35,16 +38,19 @@ type Result struct {
 	Metrics  []abi.Metric
 	Logs     []string          // level and message: "warn: no title"
 	Vars     map[string][]byte // as the call left them
+
+	Checkpoint []byte // what the next attempt begins with; nil: none
 }
 
 // Run makes a call of f, an exported function. Calls from several goroutines wait for each other.
 func Run(call Call, f func() int32) Result {
 	var r Result
 	fake := &guest.Fake{
-		Input:     call.Input,
-		Config:    call.Config,
-		Vars:      map[string][]byte{},
-		Cancelled: call.Cancelled,
+		Input:      call.Input,
+		Config:     call.Config,
+		Vars:       map[string][]byte{},
+		Cancelled:  call.Cancelled,
+		Checkpoint: call.Checkpoint,
 		OnProgress: func(step, total int32, fraction float64, message string) {
 			r.Progress = append(r.Progress, progress(step, total, fraction, message))
 		},
@@ -64,11 +70,20 @@ func Run(call Call, f func() int32) Result {
 		},
 	}
 	maps.Copy(fake.Vars, call.Vars)
+	if call.Save != nil {
+		fake.Save = func(state []byte) string {
+			if err := call.Save(state); err != nil {
+				return "checkpoint: " + err.Error()
+			}
+			return ""
+		}
+	}
 	if call.HTTP != nil {
 		fake.HTTP = func(meta, body []byte) (int, []byte, []byte) { return serve(call.HTTP, meta, body) }
 	}
 	r.Code = fake.Run(f)
 	r.Output, r.Error, r.Invalid, r.Vars = fake.Output, fake.Error, fake.Invalid, fake.Vars
+	r.Checkpoint = fake.Checkpoint
 	return r
 }
 

@@ -5,9 +5,12 @@ package guest
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"strings"
 	"sync"
+
+	"github.com/taskhost/taskhost/abi"
 )
 
 // Fake stands in for the host during [Fake.Run]. Its functions may be called from several goroutines.
@@ -18,6 +21,9 @@ type Fake struct {
 	HTTP      func(meta, body []byte) (status int, headers []byte, response []byte) // nil: every request panics
 	Cancelled func() bool
 	LogLevel  int32
+
+	Checkpoint []byte                    // changed by SaveCheckpoint
+	Save       func(state []byte) string // "" or why it is not kept; nil: all is kept
 
 	// What the guest did.
 	Output     []byte
@@ -118,6 +124,36 @@ func metric(kind, name string, value float64, labels string) (message string) {
 	}
 	do(func(k *Fake) { message = k.OnMetric(kind, name, value, labels) })
 	return message
+}
+
+// SaveCheckpoint returns "" or why the host did not keep it. An empty state forgets the checkpoint.
+func SaveCheckpoint(state []byte) (message string) {
+	if len(state) > abi.MaxCheckpoint {
+		return fmt.Sprintf("checkpoint: it has %d bytes, at most %d are kept; save less, such as where to go on", len(state), abi.MaxCheckpoint)
+	}
+	do(func(k *Fake) {
+		var kept []byte
+		if len(state) > 0 {
+			kept = bytes.Clone(state)
+		}
+		if k.Save != nil {
+			message = k.Save(kept)
+		}
+		if message == "" {
+			k.Checkpoint = kept
+		}
+	})
+	return message
+}
+
+// LoadCheckpoint returns the state that was saved last, nil if there is none.
+func LoadCheckpoint() (state []byte) {
+	do(func(k *Fake) {
+		if len(k.Checkpoint) > 0 {
+			state = bytes.Clone(k.Checkpoint)
+		}
+	})
+	return state
 }
 
 // Config returns the value of a configuration key.

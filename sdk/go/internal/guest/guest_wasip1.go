@@ -47,14 +47,24 @@ func MetricObserve(name string, value float64, labels string) string {
 	return rejected(metricObserve(n, value, l), n, l)
 }
 
-func rejected(message, name, labels uint64) string {
-	release(name)
-	release(labels)
+func rejected(message uint64, blocks ...uint64) string {
+	for _, o := range blocks {
+		release(o)
+	}
 	if message == 0 {
 		return ""
 	}
 	return string(take(message))
 }
+
+// SaveCheckpoint returns "" or why the host did not keep it. An empty state forgets the checkpoint.
+func SaveCheckpoint(state []byte) string {
+	s := store(unsafe.SliceData(state), len(state))
+	return rejected(checkpointSave(s), s)
+}
+
+// LoadCheckpoint returns the state that was saved last, nil if there is none.
+func LoadCheckpoint() []byte { return take(checkpointLoad()) }
 
 // Config returns the value of a configuration key.
 func Config(key string) ([]byte, bool) {

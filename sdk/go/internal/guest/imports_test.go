@@ -40,7 +40,7 @@ func TestImportsAreThoseOfTheContract(t *testing.T) {
 	}
 	want := []string{
 		abi.FuncProgress, abi.FuncCancelled, abi.FuncMetricAdd, abi.FuncMetricSet, abi.FuncMetricObserve, abi.FuncInvalidInput,
-		abi.FuncRead, abi.FuncWrite,
+		abi.FuncCheckpointSave, abi.FuncCheckpointLoad, abi.FuncRead, abi.FuncWrite,
 	}
 	if !slices.Equal(ours, want) {
 		t.Errorf("got %v, want %v", ours, want)

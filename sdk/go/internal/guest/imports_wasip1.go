@@ -77,6 +77,12 @@ func metricObserve(name uint64, value float64, labels uint64) uint64
 //go:wasmimport extism:host/user taskhost_invalid_input
 func invalidInput(message uint64)
 
+//go:wasmimport extism:host/user taskhost_checkpoint_save
+func checkpointSave(state uint64) uint64
+
+//go:wasmimport extism:host/user taskhost_checkpoint_load
+func checkpointLoad() uint64
+
 //go:wasmimport extism:host/user taskhost_read
 //go:noescape
 func read(offset uint64, to unsafe.Pointer, n uint32)

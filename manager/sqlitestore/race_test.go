@@ -1,0 +1,6 @@
+//go:build race
+
+package sqlitestore_test
+
+// raceDetector: the test runs under the race detector.
+const raceDetector = true
