@@ -14,7 +14,10 @@
 //	Cancel │                      │ Cancel, Stop
 //	       └─────────▶ cancelled ◀┘
 //
-// The truth about tasks is in the [Store]. Events, whether through [Config.OnEvent] or [Manager.Subscribe], tell of changes; a
+// [Manager.Retry] puts failed and cancelled tasks back to pending. A pending task may wait for its time, for other tasks, for its
+// agent, or for a limit of its queue: docs/durable-tasks.md says which one goes next.
+//
+// The truth about tasks is in the [Store]: in memory, or in a file that outlasts the process (package sqlitestore). Events, whether through [Config.OnEvent] or [Manager.Subscribe], tell of changes; a
 // subscriber that is too slow loses some, so whoever needs to be right reads the task first and then listens.
 //
 // A [Schedule] submits a task again and again, each time once, also with several managers on one store.

@@ -7,7 +7,7 @@ type EventKind string
 
 // The kinds. For each task they come in the order in which they happened: submit; start, progress…, retry; start, progress…, finish.
 // A cancel may stand anywhere between submit and finish. Every task that was submitted has exactly one finish in the process that
-// ends it.
+// ends it, and one more for each Retry.
 const (
 	// EventSubmit: the task was accepted and stored. Status: pending.
 	EventSubmit EventKind = "submit"
@@ -18,7 +18,7 @@ const (
 	// EventProgress: the task is further. Coalesced: at most one for each task and Config.ProgressInterval, but one for each step
 	// of a processor task.
 	EventProgress EventKind = "progress"
-	// EventRetry: an attempt failed, or its worker is gone, and the task will be tried again at Task.RunAt.
+	// EventRetry: an attempt failed, or its worker is gone, and the task will be tried again at Task.RunAt; or Retry was called.
 	// Status: pending.
 	EventRetry EventKind = "retry"
 	// EventCancel: Cancel was called. Status: cancelled if it was pending (finish follows), running if it has to

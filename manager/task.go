@@ -18,9 +18,9 @@ const (
 	StatusRunning Status = "running"
 	// StatusCompleted: the output is there. Final.
 	StatusCompleted Status = "completed"
-	// StatusFailed: Task.Error says why; a timeout is a failure with CodeTimeout. Final.
+	// StatusFailed: Task.Error says why; a timeout is a failure with CodeTimeout. Final, until Retry puts it back to pending.
 	StatusFailed Status = "failed"
-	// StatusCancelled: stopped, or never begun; Task.Cause says by whom. Final.
+	// StatusCancelled: stopped, or never begun; Task.Cause says by whom. Final, until Retry puts it back to pending.
 	StatusCancelled Status = "cancelled"
 )
 
@@ -29,7 +29,7 @@ func Statuses() []Status {
 	return []Status{StatusPending, StatusRunning, StatusCompleted, StatusFailed, StatusCancelled}
 }
 
-// Final reports whether a task of this status never changes again.
+// Final reports whether a task of this status does not change by itself any more.
 func (s Status) Final() bool {
 	return s == StatusCompleted || s == StatusFailed || s == StatusCancelled
 }
