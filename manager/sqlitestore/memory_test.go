@@ -88,7 +88,7 @@ func countUntilDead(t *testing.T, s *sqlitestore.Store, told int) int {
 		if err != nil {
 			break
 		}
-		ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		ctx, stop := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		task, err = m.Result(ctx, task.ID)
 		stop()
 		if err != nil {
