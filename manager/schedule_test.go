@@ -89,6 +89,9 @@ func TestScheduleRuns(t *testing.T) {
 		if !s.LastAt.Equal(task.CreatedAt) || s.Error != "" || string(task.Output) != "x" {
 			t.Errorf("%+v\n%+v", s, task)
 		}
+		if at := time.Date(2000, 1, 2, 0, 30, 0, 0, time.UTC); !task.Spec.RunAt.Equal(at) {
+			t.Errorf("the task says that it is for %v, want %v", task.Spec.RunAt, at)
+		}
 		if got, want := rec.of(task.ID), []string{"submit pending", "start running", "finish completed"}; !slices.Equal(got, want) {
 			t.Errorf("%q", got)
 		}

@@ -124,3 +124,23 @@ func forgets(t *testing.T) {
 		t.Error("the key is held")
 	}
 }
+
+// TestComesAgain has a task leave its queue without being claimed, end, and come again: it is placed anew, not where it was.
+func TestComesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := New[string](time.Minute)
+		again := add(a, "again", 1, Place{Queue: "q"})
+		a.Lock()
+		a.Finish(again) // cancelled
+		a.Unlock()
+		time.Sleep(time.Second) // of the fake clock
+		add(a, "between", 2, Place{Queue: "q"})
+		time.Sleep(time.Second)
+		a.Lock()
+		a.Add(again, Place{Queue: "q", Since: time.Now().UnixNano()})
+		a.Unlock()
+		if got := claimNow(a); !slices.Equal(got, []string{"between", "again"}) {
+			t.Errorf("claimed %v", got)
+		}
+	})
+}
