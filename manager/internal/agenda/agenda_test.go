@@ -129,6 +129,7 @@ func forgets(t *testing.T) {
 func TestComesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := New[string](time.Minute)
+		add(a, "later", 9, Place{Queue: "q", Due: time.Now().Add(time.Hour).UnixNano()}) // so that the queue stays
 		again := add(a, "again", 1, Place{Queue: "q"})
 		a.Lock()
 		a.Finish(again) // cancelled
