@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/manager"
@@ -27,18 +28,26 @@ func (s *slowStore) Save(ctx context.Context, t manager.Task, l manager.Lease, r
 }
 
 // TestSlotsDoNotWaitForTheStore has one slot run several tasks while none of them is settled; Stop waits for all of that.
-func TestSlotsDoNotWaitForTheStore(t *testing.T) {
+func TestSlotsDoNotWaitForTheStore(t *testing.T) { synctest.Test(t, slotsDoNotWait) }
+
+func slotsDoNotWait(t *testing.T) {
 	const tasks = 5
 	store := &slowStore{Store: manager.NewMemoryStore(), saving: make(chan string, tasks), letGo: make(chan struct{})}
 	m := start(t, echo, manager.Config{Store: store, MaxConcurrent: 1, KeepOnStop: true})
 	for range tasks {
 		submit(t, m, manager.ProcessorTask("x", "p"))
 	}
+	var last string
 	for range tasks {
-		<-store.saving
+		last = <-store.saving
 	}
-	stopped := make(chan error, 1)
+	stopped, result := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := m.Result(t.Context(), last)
+		result <- err
+	}()
 	go func() { stopped <- m.Stop(t.Context()) }()
+	synctest.Wait() // Stop is as far as it comes
 	for range tasks {
 		select {
 		case err := <-stopped:
@@ -48,6 +57,9 @@ func TestSlotsDoNotWaitForTheStore(t *testing.T) {
 	}
 	if err := <-stopped; err != nil {
 		t.Fatal(err)
+	}
+	if err := <-result; err != nil {
+		t.Errorf("the result of a task that was being settled: %v", err)
 	}
 	if c, err := store.Counts(t.Context()); err != nil || c.Completed != tasks {
 		t.Errorf("%+v, %v", c, err)
