@@ -1,69 +1,30 @@
 package host
 
-import (
-	"time"
+import "github.com/taskhost/taskhost/abi"
 
-	"github.com/taskhost/taskhost/abi"
+// What a host tells of its plugins is made of values of package abi, so that a program which only talks to a host needs no engine.
+type (
+	// PluginInfo is everything the host knows of a plugin. It is a copy.
+	PluginInfo = abi.PluginInfo
+	// VersionInfo is one version of a plugin that the host still holds.
+	VersionInfo = abi.VersionInfo
+	// FunctionInfo describes a function that can be called.
+	FunctionInfo = abi.FunctionInfo
+	// State is whether a plugin can be called.
+	State = abi.PluginState
+	// Form is how a plugin is called.
+	Form = abi.PluginForm
 )
-
-// Form is how a plugin is called.
-type Form string
 
 // The forms of plugins.
 const (
-	FormExtism Form = "extism" // functions are exports; input and output go through the kernel
-	FormWASI   Form = "wasi"   // a command: stdin to stdout, exit code
+	FormExtism = abi.FormExtism // functions are exports; input and output go through the kernel
+	FormWASI   = abi.FormWASI   // a command: stdin to stdout, exit code
 )
-
-// PluginInfo is everything the host knows of a plugin. It is a copy.
-type PluginInfo struct {
-	Name     string     `json:"name"`
-	State    State      `json:"state"`
-	Error    string     `json:"error,omitempty"` // why the newest file was refused; the version before may be current
-	Path     string     `json:"path,omitempty"`  // the file it came from; empty: it came by Swap
-	Digest   abi.Digest `json:"digest,omitempty"`
-	LoadedAt time.Time  `json:"loaded_at,omitzero"`
-
-	Form         Form              `json:"form,omitempty"`
-	Toolchain    string            `json:"toolchain,omitempty"` // as the module's producers section tells, such as "Go 1.26.8"
-	Size         int64             `json:"size"`                // bytes of all modules
-	Description  string            `json:"description,omitempty"`
-	Functions    []FunctionInfo    `json:"functions,omitempty"`
-	Default      string            `json:"default,omitempty"` // the function that runs when none is named
-	Imports      []string          `json:"imports,omitempty"` // module.name, sorted
-	Limits       abi.Limits        `json:"limits"`
-	Isolation    abi.Isolation     `json:"isolation,omitempty"`
-	Sandbox      string            `json:"sandbox,omitempty"` // how the isolation is reached, and why so
-	MaxInstances int               `json:"max_instances,omitempty"`
-	Instances    int               `json:"instances"` // that exist now
-	Running      int               `json:"running"`   // calls now
-	Config       map[string]string `json:"config,omitempty"`
-	AllowedHosts []string          `json:"allowed_hosts,omitempty"`
-	AllowedPaths map[string]string `json:"allowed_paths,omitempty"`
-	Versions     []VersionInfo     `json:"versions,omitempty"` // newest first
-}
-
-// State is whether a plugin can be called.
-type State string
 
 // The states of plugins.
 const (
-	StateReady   State = "ready"   // the newest file is current
-	StateStale   State = "stale"   // the newest file was refused; an older version is current
-	StateRefused State = "refused" // the file was refused and there is no older version
+	StateReady   = abi.StateReady   // the newest file is current
+	StateStale   = abi.StateStale   // the newest file was refused; an older version is current
+	StateRefused = abi.StateRefused // the file was refused and there is no older version
 )
-
-// FunctionInfo describes a function that can be called.
-type FunctionInfo struct {
-	Name        string `json:"name"`
-	Description string `json:"description,omitempty"`
-}
-
-// VersionInfo is one version of a plugin that the host still holds.
-type VersionInfo struct {
-	Digest   abi.Digest `json:"digest"`
-	LoadedAt time.Time  `json:"loaded_at"`
-	Current  bool       `json:"current"`
-	Running  int        `json:"running"` // calls on this version now
-	Size     int64      `json:"size"`
-}

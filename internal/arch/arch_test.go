@@ -55,6 +55,9 @@ var rules = []rule{
 		pkg: "sdk", own: []string{"abi"}, why: "what plugin authors import stays small",
 	},
 	{
+		pkg: "internal/auth", own: []string{"abi"}, why: "who may do what concerns neither tasks nor plugins",
+	},
+	{
 		pkg: "cmd/taskhost", own: []string{"abi", "host", "manager", "monitor", "internal"},
 		modules: append([]string{
 			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
