@@ -31,10 +31,13 @@ func newEventReader(r io.Reader, alive func()) *eventReader {
 	return &eventReader{bufio.NewReaderSize(r, 16<<10), alive}
 }
 
+// eventStream is the media type of a stream of events.
+const eventStream = "text/event-stream"
+
 // isEvents tells whether an answer says that it is a stream of events.
 func isEvents(res *http.Response) bool {
 	kind, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	return err == nil && kind == "text/event-stream"
+	return err == nil && kind == eventStream
 }
 
 // next returns the next message. What the stream broke off in the middle of is none.

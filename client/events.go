@@ -71,15 +71,15 @@ type stream struct {
 // run yields events over as many connections as it takes.
 func (s *stream) run(ctx context.Context, yield func(manager.Event, error) bool) {
 	c := s.client
-	s.request.accept = "text/event-stream"
-	res, err := c.open(ctx, s.request)
+	s.request.accept = eventStream
+	in, err := c.open(ctx, s.request)
 	pause := c.backoff
 	for {
 		if err != nil {
 			yield(manager.Event{}, err)
 			return
 		}
-		got, more, down := s.read(ctx, res, yield)
+		got, more, down := s.read(ctx, in, yield)
 		if got {
 			pause = c.backoff
 		}
@@ -89,13 +89,13 @@ func (s *stream) run(ctx context.Context, yield func(manager.Event, error) bool)
 		if ctx.Err() == nil && !yield(manager.Event{Kind: EventDown, Time: time.Now(), Error: down}, nil) {
 			return
 		}
-		res, err = s.again(ctx, max(s.retry, pause))
+		in, err = s.again(ctx, max(s.retry, pause))
 		pause = min(2*pause, maxBackoff)
 	}
 }
 
 // again makes the connection once more, until there is one or the server refuses.
-func (s *stream) again(ctx context.Context, pause time.Duration) (*http.Response, error) {
+func (s *stream) again(ctx context.Context, pause time.Duration) (*Body, error) {
 	for ; ; pause = min(2*pause, maxBackoff) {
 		if !sleep(ctx, pause/2+rand.N(pause/2+1)) {
 			return nil, ended(ctx)
@@ -103,10 +103,10 @@ func (s *stream) again(ctx context.Context, pause time.Duration) (*http.Response
 		if s.resumes {
 			s.request.header["Last-Event-ID"] = s.last
 		}
-		res, f := s.client.openOnce(ctx, s.request)
+		body, f := s.client.openOnce(ctx, s.request)
 		switch {
 		case f == nil:
-			return res, nil
+			return body, nil
 		case ctx.Err() != nil:
 			return nil, ended(ctx)
 		case !f.passes:
@@ -117,19 +117,15 @@ func (s *stream) again(ctx context.Context, pause time.Duration) (*http.Response
 }
 
 // read yields the events of one connection. It tells whether any came, whether to go on, and why the connection ended.
-func (s *stream) read(ctx context.Context, res *http.Response, yield func(manager.Event, error) bool) (got, more bool, down *abi.Error) {
+func (s *stream) read(ctx context.Context, body *Body, yield func(manager.Event, error) bool) (got, more bool, down *abi.Error) {
 	c := s.client
-	defer res.Body.Close()
-	if !isEvents(res) {
-		yield(manager.Event{}, c.stranger(res).err)
-		return false, false, nil
-	}
+	defer body.Close()
 	if s.resumes && s.request.header["Last-Event-ID"] == "" && !yield(manager.Event{Kind: EventReset, Time: time.Now()}, nil) {
 		return false, false, nil
 	}
-	silent := time.AfterFunc(c.silence, func() { res.Body.Close() })
+	silent := time.AfterFunc(c.silence, func() { body.Close() })
 	defer silent.Stop()
-	in := newEventReader(res.Body, func() { silent.Reset(c.silence) })
+	in := newEventReader(body, func() { silent.Reset(c.silence) })
 	for {
 		m, err := in.next()
 		if err != nil {

@@ -104,29 +104,32 @@ func (c *Client) callHeader(ctx context.Context, r *request, out any) (header ht
 	return header, err
 }
 
-// open sends a request and returns its answer with the body open. The body ends with ctx, and has to be closed.
-func (c *Client) open(ctx context.Context, r *request) (res *http.Response, err error) {
+// open sends a request and returns the body of its answer. It ends with ctx, and has to be closed.
+func (c *Client) open(ctx context.Context, r *request) (body *Body, err error) {
 	err = c.do(ctx, r, func() (f *failure) {
-		res, f = c.openOnce(ctx, r)
+		body, f = c.openOnce(ctx, r)
 		return f
 	})
-	return res, err
+	return body, err
 }
 
-func (c *Client) openOnce(ctx context.Context, r *request) (*http.Response, *failure) {
+func (c *Client) openOnce(ctx context.Context, r *request) (*Body, *failure) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	watchdog := time.AfterFunc(c.patience(r), func() { cancel(errSlow) })
 	res, f := c.send(ctx, r)
-	if f == nil && !watchdog.Stop() {
+	if f == nil {
+		switch {
+		case !watchdog.Stop():
+			f = c.unreachable(errSlow)
+		case r.accept == eventStream && !isEvents(res):
+			f = c.stranger(res)
+		default:
+			return &Body{&openBody{res.Body, cancel}, res.Header.Get("Content-Type"), res.ContentLength}, nil
+		}
 		res.Body.Close()
-		f = c.unreachable(errSlow)
 	}
-	if f != nil {
-		cancel(nil)
-		return nil, f
-	}
-	res.Body = &openBody{res.Body, cancel}
-	return res, nil
+	cancel(nil)
+	return nil, f
 }
 
 // patience is how long a try may take.

@@ -94,10 +94,10 @@ func (c *Client) Audit(ctx context.Context, max int) ([]AuditEntry, error) {
 func (c *Client) Ready(ctx context.Context) error {
 	r := newRequest(http.MethodGet)
 	r.path, r.accept = "/readyz", "*/*"
-	res, err := c.open(ctx, r)
+	body, err := c.open(ctx, r)
 	if err != nil {
 		return err
 	}
-	_, _ = io.CopyN(io.Discard, res.Body, maxProblem)
-	return res.Body.Close()
+	_, _ = io.CopyN(io.Discard, body, maxProblem)
+	return body.Close()
 }

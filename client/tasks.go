@@ -203,11 +203,7 @@ func (c *Client) Partial(ctx context.Context, id string) (*Body, error) {
 func (c *Client) body(ctx context.Context, id, what string) (*Body, error) {
 	r := newRequest(http.MethodGet, "tasks", id, what)
 	r.accept = "*/*"
-	res, err := c.open(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	return &Body{ReadCloser: res.Body, ContentType: res.Header.Get("Content-Type"), Size: res.ContentLength}, nil
+	return c.open(ctx, r)
 }
 
 // Cancel cancels a task, and returns it. It returns at once; [Client.Result] waits until it has stopped. CodeConflict: it had ended.
