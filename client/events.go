@@ -41,19 +41,16 @@ func (c *Client) Events(ctx context.Context, f manager.Filter) iter.Seq2[manager
 	}
 }
 
-// Watch yields a task as it is now, and again after each change, until it has ended; the last one has ended. Tasks come without their bytes, and
-// changes may be left out. An error ends it. A connection that breaks is made again, as in [Client.Events].
-func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[manager.Task, error] {
-	return func(yield func(manager.Task, error) bool) {
+// Watch yields what happens to one task: first an event with the task as it is now, last one with the task that has ended. Tasks come without
+// their bytes, and events may be left out; the last one is not. An error ends it. A connection that breaks is made again, as in [Client.Events].
+func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[manager.Event, error] {
+	return func(yield func(manager.Event, error) bool) {
 		s := &stream{client: c, request: newRequest(http.MethodGet, "tasks", id, "events")}
 		s.run(ctx, func(e manager.Event, err error) bool {
-			switch {
-			case err != nil:
-				return yield(manager.Task{}, err)
-			case e.Task.ID == "":
+			if err == nil && e.Task.ID == "" {
 				return true
 			}
-			return yield(e.Task, nil) && !e.Task.Status.Final()
+			return yield(e, err) && !e.Task.Status.Final()
 		})
 	}
 }

@@ -44,8 +44,10 @@ func (c *Client) problem(res *http.Response) *failure {
 		Code: or(p.Code, codeOf(res.StatusCode)), Message: or(p.Detail, p.Title), Plugin: p.Plugin, Func: p.Func, Task: p.Task, Step: p.Step, Exit: p.Exit,
 		Detail: p.More,
 	}
-	for _, one := range p.Several {
-		e.Message += "; " + strings.TrimPrefix(one.Location+": ", ": ") + one.Message
+	if len(p.Several) > 1 { // the message has the first
+		for _, one := range p.Several {
+			e.Detail += strings.TrimPrefix(one.Location+": ", ": ") + one.Message + "\n"
+		}
 	}
 	f := &failure{err: e, after: retryAfter(res)}
 	// The server answered by itself, so it knows that it did nothing.
