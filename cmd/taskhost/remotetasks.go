@@ -84,6 +84,13 @@ func (a *app) getAction(c *cli.Context) error {
 		case input:
 			return a.copyBody(s.Input(ctx, id))
 		case output:
+			t, err := s.Look(ctx, id)
+			if err == nil && t.Status != manager.StatusCompleted {
+				err = &abi.Error{Code: abi.CodeConflict, Task: t.ID, Message: "the task has no output: it is " + string(t.Status)}
+			}
+			if err != nil {
+				return err
+			}
 			return a.copyBody(s.Output(ctx, id))
 		}
 		t, err := s.Get(ctx, ids[0])
