@@ -52,6 +52,7 @@ func TestBadServers(t *testing.T) {
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, `{"id":`)
+			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		}, abi.CodeUnavailable, "broke off: unexpected EOF"},
 		"no answer": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, abi.CodeUnavailable, "cannot be reached: EOF"},
