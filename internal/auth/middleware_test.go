@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -165,8 +166,8 @@ func TestLocalOverUnixSocket(t *testing.T) {
 	srv.Listener = l
 	srv.Start()
 	defer srv.Close()
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", path) }}}
-	if resp, body := request(t, c, "GET", "http://taskhost/", ""); resp.StatusCode != 200 || !strings.HasPrefix(body, "local admin") {
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", path) }}}
+	if resp, body := request(t, c, "GET", "http://taskhost/", ""); resp.StatusCode != http.StatusOK || !strings.HasPrefix(body, "local admin") {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
 }
@@ -221,14 +222,14 @@ func TestTokensComeLater(t *testing.T) {
 	f := tokenFile(t)
 	srv, _ := serve(t, Config{Tokens: f})
 	c := direct(srv)
-	if resp, _ := request(t, c, "GET", srv.URL, ""); resp.StatusCode != 200 {
+	if resp, _ := request(t, c, "GET", srv.URL, ""); resp.StatusCode != http.StatusOK {
 		t.Error(resp.Status)
 	}
 	token := create(t, f, "first", RoleAdmin)
-	if resp, _ := request(t, c, "GET", srv.URL, ""); resp.StatusCode != 401 {
+	if resp, _ := request(t, c, "GET", srv.URL, ""); resp.StatusCode != http.StatusUnauthorized {
 		t.Error(resp.Status)
 	}
-	if resp, _ := request(t, c, "GET", srv.URL, "", "Authorization", "Bearer "+token); resp.StatusCode != 200 {
+	if resp, _ := request(t, c, "GET", srv.URL, "", "Authorization", "Bearer "+token); resp.StatusCode != http.StatusOK {
 		t.Error(resp.Status)
 	}
 }
@@ -242,27 +243,27 @@ func TestFailuresAreLimited(t *testing.T) {
 		resp, _ := request(t, c, "GET", srv.URL+"/v1/stats", "", "Authorization", "Bearer "+token)
 		return resp
 	}
-	if resp := get(known); resp.StatusCode != 200 {
+	if resp := get(known); resp.StatusCode != http.StatusOK {
 		t.Fatal(resp.Status)
 	}
 	for i := range failBurst {
-		if resp := get("th_x_" + strconv.Itoa(i)); resp.StatusCode != 401 {
+		if resp := get("th_x_" + strconv.Itoa(i)); resp.StatusCode != http.StatusUnauthorized {
 			t.Fatalf("attempt %d: %s", i, resp.Status)
 		}
 	}
 	resp := get("th_x_y")
 	after, err := strconv.Atoi(resp.Header.Get("Retry-After"))
-	if resp.StatusCode != 429 || err != nil || after < 1 || after > 60 {
+	if resp.StatusCode != http.StatusTooManyRequests || err != nil || after < 1 || after > 60 {
 		t.Errorf("%s, Retry-After %q", resp.Status, resp.Header.Get("Retry-After"))
 	}
-	if resp := get(late); resp.StatusCode != 429 {
+	if resp := get(late); resp.StatusCode != http.StatusTooManyRequests {
 		t.Errorf("a guess that is right: %s", resp.Status)
 	}
 	resp, body := request(t, c, "POST", srv.URL+"/login", "token="+late, "Content-Type", "application/x-www-form-urlencoded")
-	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" {
+	if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") == "" {
 		t.Errorf("a login: %s %s", resp.Status, body)
 	}
-	if resp := get(known); resp.StatusCode != 200 {
+	if resp := get(known); resp.StatusCode != http.StatusOK {
 		t.Errorf("a client that was there before is locked out: %s", resp.Status)
 	}
 	if e.count(EventDenied) != failBurst || e.count(EventLimited) != 3 {
@@ -317,36 +318,36 @@ func TestLogin(t *testing.T) {
 	const kind, urlencoded = "Content-Type", "application/x-www-form-urlencoded"
 
 	resp, _ := request(t, c, "POST", srv.URL+"/login", form("wrong", "/tasks"), kind, urlencoded)
-	if resp.StatusCode != 401 {
+	if resp.StatusCode != http.StatusUnauthorized {
 		t.Error(resp.Status)
 	}
 	resp, _ = request(t, c, "POST", srv.URL+"/login", form("wrong", "/tasks"), kind, urlencoded, "Accept", "text/html")
-	if resp.StatusCode != 303 || resp.Header.Get("Location") != "/login?failed=denied&next=%2Ftasks" {
+	if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/login?failed=denied&next=%2Ftasks" {
 		t.Errorf("%s %s", resp.Status, resp.Header.Get("Location"))
 	}
 	resp, _ = request(t, c, "POST", srv.URL+"/login", form(token, "/tasks?a=b"), kind, urlencoded, "Origin", "https://evil.example")
-	if resp.StatusCode != 403 {
+	if resp.StatusCode != http.StatusForbidden {
 		t.Errorf("a login from another origin: %s", resp.Status)
 	}
 	resp, _ = request(t, c, "POST", srv.URL+"/login", form(token, "/tasks?a=b"), kind, urlencoded)
-	if resp.StatusCode != 303 || resp.Header.Get("Location") != "/tasks?a=b" {
+	if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/tasks?a=b" {
 		t.Fatalf("%s %s", resp.Status, resp.Header.Get("Location"))
 	}
 	set := resp.Header.Get("Set-Cookie")
 	if !strings.Contains(set, "HttpOnly") || !strings.Contains(set, "SameSite=Strict") || strings.Contains(set, "Secure") || strings.Contains(set, token) {
 		t.Errorf("cookie %s", set)
 	}
-	if resp, body := request(t, c, "GET", srv.URL+"/v1/stats", ""); resp.StatusCode != 200 || !strings.HasPrefix(body, "web operate ") {
+	if resp, body := request(t, c, "GET", srv.URL+"/v1/stats", ""); resp.StatusCode != http.StatusOK || !strings.HasPrefix(body, "web operate ") {
 		t.Errorf("%s %s", resp.Status, body)
 	}
 	resp, _ = request(t, c, "POST", srv.URL+"/v1/tasks/cancel", "", "Origin", "https://evil.example")
-	if resp.StatusCode != 403 {
+	if resp.StatusCode != http.StatusForbidden {
 		t.Errorf("another origin with the cookie: %s", resp.Status)
 	}
-	if resp, _ := request(t, c, "POST", srv.URL+"/logout", ""); resp.StatusCode != 303 || resp.Header.Get("Location") != "/login" {
+	if resp, _ := request(t, c, "POST", srv.URL+"/logout", ""); resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/login" {
 		t.Error(resp.Status)
 	}
-	if resp, _ := request(t, c, "GET", srv.URL+"/v1/stats", ""); resp.StatusCode != 401 {
+	if resp, _ := request(t, c, "GET", srv.URL+"/v1/stats", ""); resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("after the logout: %s", resp.Status)
 	}
 	if e.count(EventLogin) != 1 || e.count(EventLogout) != 1 || e.count(EventDenied) != 2 {
@@ -357,7 +358,7 @@ func TestLogin(t *testing.T) {
 	if _, err := f.Remove("web"); err != nil {
 		t.Fatal(err)
 	}
-	if resp, _ := request(t, c, "GET", srv.URL+"/v1/stats", ""); resp.StatusCode != 401 {
+	if resp, _ := request(t, c, "GET", srv.URL+"/v1/stats", ""); resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("the token was removed, and its session goes on: %s", resp.Status)
 	}
 }
@@ -441,7 +442,7 @@ func TestTrustedProxy(t *testing.T) {
 func TestEventsAreBounded(t *testing.T) {
 	var e events
 	a := New(Config{OnEvent: e.add})
-	r := httptest.NewRequest("GET", "/", nil)
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	for range 10 * tellBurst {
 		a.tell(EventDenied, r)
 	}
@@ -459,19 +460,19 @@ func TestMiddlewareHammer(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for n := range 50 {
-				login := httptest.NewRequest("POST", "/login", strings.NewReader("token="+token))
+				login := httptest.NewRequest(http.MethodPost, "/login", strings.NewReader("token="+token))
 				login.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 				login.RemoteAddr = fmt.Sprintf("10.0.%d.%d:1", i, n)
 				w := httptest.NewRecorder()
 				h.ServeHTTP(w, login)
-				get := httptest.NewRequest("GET", "/", nil)
+				get := httptest.NewRequest(http.MethodGet, "/", nil)
 				get.Header.Set("Cookie", strings.Split(w.Header().Get("Set-Cookie"), ";")[0])
 				w = httptest.NewRecorder()
 				h.ServeHTTP(w, get)
 				if w.Code != 200 {
 					t.Errorf("%d %s", w.Code, w.Body)
 				}
-				wrong := httptest.NewRequest("GET", "/", nil)
+				wrong := httptest.NewRequest(http.MethodGet, "/", nil)
 				wrong.Header.Set("Authorization", "Bearer th_x_y")
 				h.ServeHTTP(httptest.NewRecorder(), wrong)
 				if n%10 == 0 {

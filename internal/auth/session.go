@@ -39,11 +39,12 @@ func (s *sessions) begin(token *entry, now time.Time) string {
 	one := &session{key: sha256.Sum256([]byte(cookie)), token: token, began: now, used: now}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for e := s.order.Front(); e != nil; { // the oldest of this token, or of all
+	for e := s.order.Front(); e != nil && (s.order.Len() >= maxSessions || e.Value.(*session).over(now)); e = s.order.Front() {
+		s.drop(e)
+	}
+	for e := s.order.Front(); s.count[token.ID] >= maxTokenSessions; {
 		next := e.Next()
-		old := e.Value.(*session)
-		over := s.count[token.ID] >= maxTokenSessions && old.token.ID == token.ID
-		if over || s.order.Len() >= maxSessions || old.over(now) {
+		if e.Value.(*session).token.ID == token.ID {
 			s.drop(e)
 		}
 		e = next
