@@ -454,10 +454,10 @@ func TestEventsAreBounded(t *testing.T) {
 // TestMiddlewareHammer logs in, out and around from many goroutines.
 func TestMiddlewareHammer(t *testing.T) {
 	f := tokenFile(t)
-	token := create(t, f, "web", RoleRead)
 	h := New(Config{Tokens: f}).Handler(whoami)
 	var wg sync.WaitGroup
 	for i := range 8 {
+		token := create(t, f, strconv.Itoa(i), RoleRead) // each for fewer sessions than a token may have
 		wg.Go(func() {
 			for n := range 50 {
 				login := httptest.NewRequest(http.MethodPost, "/login", strings.NewReader("token="+token))
