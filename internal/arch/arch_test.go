@@ -58,6 +58,13 @@ var rules = []rule{
 		pkg: "internal/auth", own: []string{"abi"}, why: "who may do what concerns neither tasks nor plugins",
 	},
 	{
+		pkg: "internal/audit", own: []string{"abi", "internal/auth"}, why: "who did what is written down without knowing what it was",
+	},
+	{
+		pkg: "internal/config", own: []string{"abi"}, modules: []string{"go.yaml.in/yaml/v3"},
+		why: "settings are texts, numbers and times; what they set is the business of cmd",
+	},
+	{
 		pkg: "cmd/taskhost", own: []string{"abi", "host", "manager", "monitor", "internal"},
 		modules: append([]string{
 			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",

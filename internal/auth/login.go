@@ -29,7 +29,7 @@ func (a *Authenticator) login(w http.ResponseWriter, r *http.Request) {
 		a.sessions.end(c.Value)
 	}
 	http.SetCookie(w, cookie(r, a.sessions.begin(e, time.Now()), int(sessionLife.Seconds())))
-	a.cfg.OnEvent(Event{Kind: EventLogin, Principal: e.Principal(), Address: address(r).String()})
+	a.cfg.OnEvent(Event{Kind: EventLogin, Principal: e.Principal(), Address: addressText(r)})
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
@@ -53,7 +53,7 @@ func (a *Authenticator) loginFailed(w http.ResponseWriter, r *http.Request, d de
 func (a *Authenticator) logout(w http.ResponseWriter, r *http.Request) {
 	for _, c := range r.CookiesNamed(cookieName(r)) {
 		if e, ok := a.sessions.end(c.Value); ok {
-			a.cfg.OnEvent(Event{Kind: EventLogout, Principal: e.Principal(), Address: address(r).String()})
+			a.cfg.OnEvent(Event{Kind: EventLogout, Principal: e.Principal(), Address: addressText(r)})
 		}
 	}
 	http.SetCookie(w, cookie(r, "", -1))

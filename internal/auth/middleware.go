@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -140,18 +141,23 @@ func (a *Authenticator) serve(w http.ResponseWriter, r *http.Request, next http.
 		}
 	}
 	if !a.Required() {
-		next.ServeHTTP(w, r.WithContext(With(r.Context(), Principal{ID: "local", Name: "local", Role: RoleAdmin})))
+		next.ServeHTTP(w, from(r, Principal{ID: "local", Name: "local", Role: RoleAdmin}))
 		return
 	}
 	e, problem := a.identify(r)
 	switch {
 	case e != nil:
-		next.ServeHTTP(w, r.WithContext(With(r.Context(), e.Principal())))
+		next.ServeHTTP(w, from(r, e.Principal()))
 	case a.open(r.URL.Path):
 		next.ServeHTTP(w, r)
 	default:
 		a.unknown(w, r, problem)
 	}
+}
+
+// from is a request with who made it, and from where, in its context.
+func from(r *http.Request, p Principal) *http.Request {
+	return r.WithContext(With(context.WithValue(r.Context(), addressKey{}, addressText(r)), p))
 }
 
 func (a *Authenticator) open(path string) bool {
@@ -255,7 +261,7 @@ func (a *Authenticator) tell(kind EventKind, r *http.Request) {
 	omitted := a.omitted[kind]
 	a.omitted[kind] = 0
 	a.mu.Unlock()
-	a.cfg.OnEvent(Event{Kind: kind, Address: address(r).String(), Omitted: omitted})
+	a.cfg.OnEvent(Event{Kind: kind, Address: addressText(r), Omitted: omitted})
 }
 
 func refuseLimited(w http.ResponseWriter, wait time.Duration) {

@@ -22,7 +22,7 @@ import (
 // whoami tells who makes a request.
 var whoami = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	p := From(r.Context())
-	fmt.Fprintf(w, "%s %s %s", p.Name, p.Role, r.RemoteAddr)
+	fmt.Fprintf(w, "%s %s %s %s", p.Name, p.Role, r.RemoteAddr, Address(r.Context()))
 })
 
 // events keeps what happened.
@@ -417,7 +417,7 @@ func TestTrustedProxy(t *testing.T) {
 	c := direct(srv)
 	for forwarded, want := range map[string]string{
 		"":                                  "127.0.0.1:",
-		"192.0.2.1":                         "192.0.2.1:0",
+		"192.0.2.1":                         "192.0.2.1:0 192.0.2.1",
 		"198.51.100.1, 192.0.2.1, 10.1.1.1": "192.0.2.1:0",
 		"192.0.2.9, nonsense, 10.1.1.1":     "10.1.1.1:0",
 		"nonsense":                          "127.0.0.1:",

@@ -83,6 +83,14 @@ func address(r *http.Request) netip.Addr {
 	return at.Addr().Unmap()
 }
 
+// addressText is address as the log shows it.
+func addressText(r *http.Request) string {
+	if a := address(r); !a.IsUnspecified() {
+		return a.String()
+	}
+	return "unix socket"
+}
+
 // refuse answers with problem+json, in the form that the whole API has.
 func refuse(w http.ResponseWriter, status int, detail string) {
 	body, err := json.Marshal(struct {
