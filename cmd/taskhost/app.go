@@ -61,7 +61,7 @@ func (a *app) program() *cli.App {
 			"Exit codes: 0 done, 1 the task failed, 2 wrong usage, 3 plugin or task not found or refused, 124 timed out, 130 cancelled.",
 		Commands: []*cli.Command{
 			a.runCommand(), a.callCommand(), a.batchCommand(), a.workCommand(), a.tasksCommand(), a.queuesCommand(), a.cronCommand(), a.dbCommand(),
-			a.pluginsCommand(), a.inspectCommand(), a.versionCommand(),
+			a.pluginsCommand(), a.inspectCommand(), a.tokenCommand(), a.configCommand(), a.versionCommand(),
 		},
 		Flags:                     []cli.Flag{versionFlag()},
 		Reader:                    a.stdin,
