@@ -61,7 +61,13 @@ var rules = []rule{
 		pkg: "internal/audit", own: []string{"abi", "internal/auth"}, why: "who did what is written down without knowing what it was",
 	},
 	{
-		pkg: "internal/config", own: []string{"abi"}, modules: []string{"go.yaml.in/yaml/v3"},
+		pkg: "internal/systemd", own: []string{"abi"}, modules: []string{"golang.org/x/sys"}, why: "a protocol of its own",
+	},
+	{
+		pkg: "internal/suggest", why: "names are compared without knowing what they name",
+	},
+	{
+		pkg: "internal/config", own: []string{"abi", "internal/suggest"}, modules: []string{"go.yaml.in/yaml/v3"},
 		why: "settings are texts, numbers and times; what they set is the business of cmd",
 	},
 	{
