@@ -15,7 +15,7 @@ import (
 // serveHTTP answers a request that the middleware let through.
 func (s *service) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		plain(w, nil) // it answers, so it lives
+		answerText(w, nil) // it answers, so it lives
 		return
 	}
 	if h := s.handler.Load(); h != nil {

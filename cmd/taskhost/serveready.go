@@ -51,11 +51,11 @@ func (c *readyCheck) check(ctx context.Context) error {
 
 // ServeHTTP answers GET /readyz.
 func (c *readyCheck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	plain(w, c.check(context.WithoutCancel(r.Context())))
+	answerText(w, c.check(context.WithoutCancel(r.Context())))
 }
 
-// plain answers ok, or why not.
-func plain(w http.ResponseWriter, err error) {
+// answerText answers ok, or why not.
+func answerText(w http.ResponseWriter, err error) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if err != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
