@@ -50,7 +50,7 @@ func (a *app) run(args []string) int {
 func doing(args []string) string {
 	if len(args) > 0 {
 		switch args[0] {
-		case "work":
+		case "work", "serve":
 			return "stopping"
 		case "watch", "result", "top":
 			return "no longer watching, the tasks go on"
@@ -71,8 +71,8 @@ func (a *app) program() *cli.App {
 			"With --server URL, or $TASKHOST_SERVER, they are those of a server.\n" +
 			"Exit codes: 0 done, 1 the task failed, 2 wrong usage, 3 plugin or task not found or refused, 124 timed out, 130 cancelled.",
 		Commands: slices.Concat([]*cli.Command{
-			a.runCommand(), a.callCommand(), a.batchCommand(), a.workCommand(), a.tasksCommand(), a.queuesCommand(), a.cronCommand(), a.dbCommand(),
-		}, a.remoteCommands(), []*cli.Command{a.pluginsCommand(), a.inspectCommand(), a.versionCommand()}),
+			a.runCommand(), a.callCommand(), a.batchCommand(), a.workCommand(), a.serveCommand(), a.tasksCommand(), a.queuesCommand(), a.cronCommand(), a.dbCommand(),
+		}, a.remoteCommands(), []*cli.Command{a.pluginsCommand(), a.inspectCommand(), a.tokenCommand(), a.configCommand(), a.versionCommand()}),
 		Flags:                     []cli.Flag{versionFlag()},
 		Reader:                    a.stdin,
 		Writer:                    a.stdout,

@@ -63,6 +63,19 @@ var rules = []rule{
 		pkg: "internal/auth", own: []string{"abi"}, why: "who may do what concerns neither tasks nor plugins",
 	},
 	{
+		pkg: "internal/audit", own: []string{"abi", "internal/auth"}, why: "who did what is written down without knowing what it was",
+	},
+	{
+		pkg: "internal/systemd", own: []string{"abi"}, modules: []string{"golang.org/x/sys"}, why: "a protocol of its own",
+	},
+	{
+		pkg: "internal/suggest", why: "names are compared without knowing what they name",
+	},
+	{
+		pkg: "internal/config", own: []string{"abi", "internal/suggest"}, modules: []string{"go.yaml.in/yaml/v3"},
+		why: "settings are texts, numbers and times; what they set is the business of cmd",
+	},
+	{
 		pkg: "internal/plugindir", own: []string{"abi", "host"},
 		modules: []string{"github.com/tetratelabs/wazero", "golang.org/x/sys"},
 		why:     "it writes what the host reads",
@@ -81,6 +94,7 @@ var rules = []rule{
 			"github.com/urfave/cli/v2", "github.com/cpuguy83/go-md2man/v2", "github.com/russross/blackfriday/v2", "github.com/xrash/smetrics",
 			"github.com/vbauerster/mpb/v8", "github.com/VividCortex/ewma", "github.com/acarl005/stripansi",
 			"github.com/mattn/go-runewidth", "github.com/clipperhouse/uax29/v2", "github.com/rivo/uniseg", "golang.org/x/term",
+			"go.yaml.in/yaml/v3",
 		}, slices.Concat(prometheus, sqlite, huma, bubbletea)...),
 		why: "the CLI ties everything together; a new dependency is a decision, so it is listed",
 	},
