@@ -59,9 +59,9 @@ func runningRows(tasks []manager.Task) []topRow {
 		t := &tasks[i]
 		text := strings.TrimSpace(strings.TrimPrefix(progressText(*t), fmt.Sprintf("%3.0f%%", 100*t.Progress)))
 		if t.Cause != "" {
-			text = "is being stopped (" + string(t.Cause) + ")"
+			text = "is being stopped (" + oneLine(string(t.Cause)) + ")"
 		}
-		rows[i] = topRow{key: t.ID, task: t, cells: []string{shortID(t.ID), taskLabel(*t), t.Spec.Queue, topBar(t.Progress), since(t.StartedAt), text}}
+		rows[i] = topRow{key: t.ID, task: t, cells: []string{shortID(t.ID), oneLine(taskLabel(*t)), t.Spec.Queue, topBar(t.Progress), since(t.StartedAt), text}}
 	}
 	return rows
 }
@@ -83,9 +83,9 @@ func failureRows(tasks []manager.Task) []topRow {
 		t := &tasks[i]
 		code, text := "", ""
 		if t.Error != nil {
-			code, text = string(t.Error.Code), errorLine(stepError(t, t.Error))
+			code, text = oneLine(string(t.Error.Code)), errorLine(stepError(t, t.Error))
 		}
-		rows[i] = topRow{key: t.ID, task: t, colour: red, cells: []string{shortID(t.ID), taskLabel(*t), since(t.FinishedAt), fmt.Sprint(t.Attempt), code, text}}
+		rows[i] = topRow{key: t.ID, task: t, colour: red, cells: []string{shortID(t.ID), oneLine(taskLabel(*t)), since(t.FinishedAt), fmt.Sprint(t.Attempt), code, text}}
 	}
 	return rows
 }
@@ -203,18 +203,20 @@ func (m *top) heights(lines int) (heights [panels]int) {
 func (m *top) head() []string {
 	s := &m.data.stats
 	state := m.paint(green, "live")
+	last := m.fit("ended  " + m.throughput())
 	switch {
 	case m.failed != nil:
-		state = m.paint(red, errorLine(m.failed))
+		state = m.paint(red, "no answer")
+		last = m.fit(m.paint(red, errorLine(m.failed)))
 	case m.data.at.IsZero():
 		state = "…"
 	}
 	counts := s.Tasks.Counts
 	return []string{
-		m.fit(m.paint(bold, "taskhost top") + "  " + m.server.URL() + "  " + oneLine(s.Version) + "  up " + since(s.StartedAt) + "  " + state),
+		m.fit(m.paint(bold, "taskhost top") + "  " + m.server.URL() + "  " + state + "  " + oneLine(s.Version) + "  up " + since(s.StartedAt)),
 		m.fit(fmt.Sprintf("tasks  %d running (%d of %d slots), %d pending, %d completed, %d failed, %d cancelled",
 			counts.Running, s.Tasks.Busy, s.Tasks.Slots, counts.Pending, counts.Completed, counts.Failed, counts.Cancelled)),
-		m.fit("ended  " + m.throughput()),
+		last,
 	}
 }
 
@@ -291,7 +293,7 @@ func (m *top) cells(p topPanel, cells []string, mark string) string {
 	for i, c := range topColumns[p] {
 		text := c.title
 		if cells != nil {
-			text = oneLine(cells[i])
+			text = cells[i]
 		}
 		width := c.width
 		if width == 0 {
@@ -305,8 +307,9 @@ func (m *top) cells(p topPanel, cells []string, mark string) string {
 			text += pad
 		}
 		b.WriteString(text)
-		b.WriteByte(' ')
-		left -= width + 1
+		if left -= width + 1; i < len(topColumns[p])-1 {
+			b.WriteByte(' ')
+		}
 	}
 	return b.String()
 }
