@@ -52,13 +52,18 @@ var rules = []rule{
 		why: "monitoring listens to events; Prometheus is linked in here and nowhere below",
 	},
 	{
+		pkg: "client", own: []string{"abi", "manager"},
+		modules: []string{"github.com/google/uuid", "github.com/netresearch/go-cron"},
+		why:     "a program that talks to a server needs its words, and neither the engine nor the server",
+	},
+	{
 		pkg: "sdk", own: []string{"abi"}, why: "what plugin authors import stays small",
 	},
 	{
 		pkg: "internal/auth", own: []string{"abi"}, why: "who may do what concerns neither tasks nor plugins",
 	},
 	{
-		pkg: "cmd/taskhost", own: []string{"abi", "host", "manager", "monitor", "internal"},
+		pkg: "cmd/taskhost", own: []string{"abi", "client", "host", "manager", "monitor", "internal"},
 		modules: append([]string{
 			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
 			"github.com/urfave/cli/v2", "github.com/cpuguy83/go-md2man/v2", "github.com/russross/blackfriday/v2", "github.com/xrash/smetrics",
