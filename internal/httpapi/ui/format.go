@@ -20,7 +20,7 @@ func functions(files *assets) template.FuncMap {
 		"asset": files.path, "icon": icon, "age": age, "stamp": stamp, "duration": duration, "bytes": size, "count": count,
 		"percent": percent, "digest": digest, "took": took, "waits": waits, "path": url.PathEscape, "query": url.QueryEscape,
 		"title": title, "statuses": manager.Statuses, "steps": stepNames, "shortid": shortID, "join": strings.Join, "plural": plural,
-		"add": func(a, b int) int { return a + b },
+		"mean": mean, "per": per, "specname": func(s manager.Spec) string { return stepNames(manager.Task{Spec: s}) },
 	}
 }
 
@@ -231,4 +231,20 @@ func newPreview(data []byte, total int) *preview {
 	}
 	p.Text, p.Cut = dump.String(), total > 256
 	return p
+}
+
+// mean is the mean time of some calls.
+func mean(whole time.Duration, calls uint64) string {
+	if calls == 0 {
+		return "–"
+	}
+	return duration(whole / time.Duration(min(calls, math.MaxInt64)))
+}
+
+// per is how much of something one call took.
+func per(whole, calls uint64) string {
+	if calls == 0 {
+		return "–"
+	}
+	return count(whole / calls)
 }

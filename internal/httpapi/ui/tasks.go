@@ -45,6 +45,11 @@ func (v *tasksView) Checked(s manager.Status) bool { return slices.Contains(v.Fi
 // Field is what a field of the form held.
 func (v *tasksView) Field(name string) string { return v.Form.Get(name) }
 
+// Kinds are what tasks can be made of.
+func (v *tasksView) Kinds() []string {
+	return []string{string(manager.KindProcessor), string(manager.KindAgent), string(manager.KindFunc)}
+}
+
 // Since are the choices of the form.
 func (v *tasksView) Since() any { return since }
 
