@@ -29,7 +29,7 @@ function act(key) {
     case '/': { const f = document.querySelector('[data-find]'); f?.focus(); f?.select?.(); return Boolean(f); }
     case 'j': move(1); return true;
     case 'k': move(-1); return true;
-    case 'x': { const box = document.querySelector('tr.at input[name="id"]'); box?.click(); return Boolean(box); }
+    case 'x': { const box = document.querySelector('tr.at input[type="checkbox"]'); box?.click(); return Boolean(box); }
     case 'u': { const up = document.querySelector('[data-up]'); up?.click(); return Boolean(up); }
     default: return false;
   }

@@ -6,8 +6,7 @@ import { now } from './times.js';
 
 const final = new Set(['completed', 'failed', 'cancelled']);
 const kinds = ['submit', 'start', 'progress', 'retry', 'cancel', 'finish', 'lost', 'reset'];
-const fast = document.querySelector('[data-fast]') !== null;
-const gap = fast ? 0 : 250;
+const fast = () => document.querySelector('[data-fast]') !== null;
 
 let source = null;
 let listening = '';
@@ -59,7 +58,7 @@ function take(kind, e) {
   const event = JSON.parse(e.data);
   latest.set(event.task.id, { kind, task: event.task });
   performance.mark?.('taskhost-event', { detail: { id: event.task.id, time: event.time, kind, progress: event.task.progress } });
-  if (!timer) timer = setTimeout(() => { timer = 0; requestAnimationFrame(draw); }, Math.max(0, gap - (performance.now() - last)));
+  if (!timer) timer = setTimeout(() => { timer = 0; requestAnimationFrame(draw); }, Math.max(0, (fast() ? 0 : 250) - (performance.now() - last)));
 }
 
 function draw() {
@@ -73,7 +72,7 @@ function draw() {
     if (!event) continue;
     if (event.kind !== 'progress' && event.task.status !== el.dataset.status) changed = true;
     if (event.kind === 'cancel' || event.task.current_step > (el.dataset.step ?? Infinity)) changed = true;
-    if (fast || inSight.has(el)) show(el, event.task);
+    if (el.hasAttribute('data-fast') || inSight.has(el)) show(el, event.task);
   }
   if (changed) refresh();
 }
@@ -97,7 +96,7 @@ export function refresh() {
     due = 0;
     fetched = now();
     for (const el of document.querySelectorAll('[data-refresh]')) htmx.trigger(el, 'taskhost:refresh');
-  }, Math.max(fast ? 30 : 150, 500 - (now() - fetched)));
+  }, Math.max(fast() ? 30 : 150, 500 - (now() - fetched)));
 }
 
 // On a page about one task its new status is told to whoever cannot see it.

@@ -10,6 +10,11 @@ const rate = (v) => (v == null ? '' : `${v >= 100 ? Math.round(v) : +v.toFixed(1
 const seconds = (v) => (v == null ? '' : v >= 1 ? `${+v.toFixed(1)} s` : v >= 0.001 ? `${+(v * 1000).toFixed(v < 0.1 ? 1 : 0)} ms` : v === 0 ? '0' : `${Math.round(v * 1e6)} µs`);
 const number = (v) => (v == null ? '' : v >= 10000 ? `${+(v / 1000).toFixed(1)}k` : String(v));
 
+// Seconds only where minutes would say nothing.
+const clock = (u, times) => times.map((t) => new Date(t * 1000).toLocaleTimeString([], {
+  hour: '2-digit', minute: '2-digit', hourCycle: 'h23', ...(times.at(-1) - times[0] < 300 ? { second: '2-digit' } : {}),
+}));
+
 const plots = {
   throughput: { format: rate, series: [['running', perSecond('submitted')], ['completed', perSecond('completed')]] },
   latency: { format: seconds, series: [['running', value('p50_s')], ['pending', value('p99_s')]] },
@@ -32,7 +37,7 @@ function options(el, spec) {
     cursor: { sync: { key: 'overview' }, y: false, points: { size: 6 } },
     scales: { y: { range: (u, min, max) => [0, max > 0 ? max * 1.12 : 1] } },
     axes: [
-      { ...axis, size: 22, gap: 4, space: 70, values: (u, t) => t.map((s) => new Date(s * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })) },
+      { ...axis, size: 22, gap: 4, space: 70, values: clock },
       { ...axis, size: 48, gap: 4, space: 34, values: (u, v) => v.map(spec.format) },
     ],
     series: [{}, ...spec.series.map(([name]) => ({ stroke: colour(name), width: 1.5, points: { show: false }, spanGaps: true }))],

@@ -1,7 +1,7 @@
 // Ticked rows of the task list: how many, all at once, a range with shift, and buttons that wait for a choice.
 let anchor = null;
 
-const boxes = () => [...document.querySelectorAll('input[name="id"]')];
+const boxes = () => [...document.querySelectorAll('input[type="checkbox"][name="id"]')];
 
 export function count() {
   const bulk = document.getElementById('bulk');
@@ -21,7 +21,7 @@ export function count() {
 document.addEventListener('change', (e) => {
   const box = e.target;
   if (box.id === 'pick-all') for (const b of boxes()) b.checked = box.checked;
-  if (box.id === 'pick-all' || box.name === 'id' || box.name === 'all') count();
+  if (box.id === 'pick-all' || box.closest('tr')?.dataset.task || box.name === 'all') count();
 });
 document.addEventListener('click', (e) => {
   const box = e.target;
