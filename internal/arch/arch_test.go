@@ -63,13 +63,30 @@ var rules = []rule{
 		pkg: "internal/auth", own: []string{"abi"}, why: "who may do what concerns neither tasks nor plugins",
 	},
 	{
+		pkg: "internal/plugindir", own: []string{"abi", "host"},
+		modules: []string{"github.com/tetratelabs/wazero", "golang.org/x/sys"},
+		why:     "it writes what the host reads",
+	},
+	{
+		pkg: "internal/httpapi", own: []string{"abi", "host", "manager", "internal/auth", "internal/plugindir"},
+		modules: append([]string{
+			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
+		}, huma...),
+		why: "the API speaks of tasks and plugins; metrics and stores are tied in by cmd",
+	},
+	{
+		pkg: "internal/httpapi/ui", own: []string{"abi", "client", "manager", "internal/auth"},
+		modules: []string{"github.com/google/uuid", "github.com/netresearch/go-cron"},
+		why:     "the web page is a client like any other; the API comes to it as an http.Handler",
+	},
+	{
 		pkg: "cmd/taskhost", own: []string{"abi", "client", "host", "manager", "monitor", "internal"},
 		modules: append([]string{
 			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
 			"github.com/urfave/cli/v2", "github.com/cpuguy83/go-md2man/v2", "github.com/russross/blackfriday/v2", "github.com/xrash/smetrics",
 			"github.com/vbauerster/mpb/v8", "github.com/VividCortex/ewma", "github.com/acarl005/stripansi",
-			"github.com/mattn/go-runewidth", "github.com/rivo/uniseg", "golang.org/x/term",
-		}, slices.Concat(prometheus, sqlite)...),
+			"github.com/mattn/go-runewidth", "github.com/clipperhouse/uax29/v2", "github.com/rivo/uniseg", "golang.org/x/term",
+		}, slices.Concat(prometheus, sqlite, huma)...),
 		why: "the CLI ties everything together; a new dependency is a decision, so it is listed",
 	},
 }
@@ -80,6 +97,9 @@ var prometheus = []string{
 	"github.com/prometheus/procfs", "github.com/beorn7/perks", "github.com/cespare/xxhash/v2", "github.com/munnerz/goautoneg",
 	"github.com/klauspost/compress", "google.golang.org/protobuf", "github.com/kylelemons/godebug", "go.yaml.in/yaml/v2",
 }
+
+// huma is what the HTTP API's framework is built from.
+var huma = []string{"github.com/danielgtaylor/huma/v2"}
 
 // sqlite is what ncruces/go-sqlite3 is built from.
 var sqlite = []string{
