@@ -105,7 +105,7 @@ func newSystem(cfg manager.Config, plugins ...string) (s *system, err error) {
 	}
 	events := httpapi.NewEvents(httpapi.EventsConfig{})
 	ctx := context.Background()
-	s.host, err = host.New(ctx, host.Config{Dir: s.dir, WatchInterval: 5 * time.Millisecond, MaxInstances: 64})
+	s.host, err = host.New(ctx, host.Config{Dir: s.dir, WatchInterval: 5 * time.Millisecond, MaxInstances: 64, OnEvent: events.HostEvent})
 	if err != nil {
 		return nil, err
 	}

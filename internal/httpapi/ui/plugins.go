@@ -195,4 +195,6 @@ func readError(err error) error {
 	return abi.Errorf(abi.CodeInvalid, "the upload cannot be read: %w", err)
 }
 
-func fileName(part *multipart.Part) string { return path.Base(strings.ReplaceAll(part.FileName(), `\`, "/")) }
+func fileName(part *multipart.Part) string {
+	return path.Base(strings.ReplaceAll(part.FileName(), `\`, "/"))
+}
