@@ -26,6 +26,17 @@ The queue now keeps **its order** over a restart, and a task that waits for anot
 | cancel of a loop | never | 0.1 ms |
 `
 
+var demoDone bool
+
+// demoOnce fills the shared server, once.
+func demoOnce(t testing.TB) {
+	t.Helper()
+	if !demoDone {
+		demoDone = true
+		demo(t, server(t))
+	}
+}
+
 // demo fills a server with what a team might run.
 func demo(t testing.TB, s *system) {
 	t.Helper()

@@ -20,7 +20,7 @@ func functions(files *assets) template.FuncMap {
 		"asset": files.path, "icon": icon, "age": age, "stamp": stamp, "duration": duration, "bytes": size, "count": count,
 		"percent": percent, "digest": digest, "took": took, "waits": waits, "path": url.PathEscape, "query": url.QueryEscape,
 		"title": title, "statuses": manager.Statuses, "steps": stepNames, "shortid": shortID, "join": strings.Join, "plural": plural,
-		"mean": mean, "per": per, "specname": func(s manager.Spec) string { return stepNames(manager.Task{Spec: s}) },
+		"mean": mean, "span": shortSpan, "per": per, "specname": func(s manager.Spec) string { return stepNames(manager.Task{Spec: s}) },
 	}
 }
 
@@ -247,4 +247,19 @@ func per(whole, calls uint64) string {
 		return "–"
 	}
 	return count(whole / calls)
+}
+
+// shortSpan is a duration as time.ParseDuration reads it, without zeros: 1m and not 1m0s.
+func shortSpan(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }

@@ -36,6 +36,7 @@ type tasksView struct {
 	Next    string // the address of the next one
 	First   string // the address of the first one; empty: this is it
 	Clear   bool   // something narrows the list
+	Part    bool   // only the list is asked for; what else has changed comes beside it
 	More    bool   // one of the fields that are usually folded is filled in
 }
 
@@ -62,7 +63,7 @@ func (s *server) tasks(q *request) error {
 	if err != nil {
 		return err
 	}
-	v := tasksView{base: q.base("tasks", "Tasks"), Filter: f, Form: clean, Sizes: pageSizes}
+	v := tasksView{base: q.base("tasks", "Tasks"), Filter: f, Form: clean, Sizes: pageSizes, Part: q.partial}
 	if v.Page, err = s.api.List(q.ctx(), f); err != nil {
 		return err
 	}
