@@ -16,6 +16,8 @@ type Plugin struct {
 	abi.PluginInfo
 	Disabled bool          `json:"disabled"` // its tasks wait
 	Limit    manager.Limit `json:"limit"`
+	// Usage is what its calls cost since the server was started.
+	Usage abi.PluginUsage `json:"usage"`
 }
 
 // Plugins lists the plugins, by name.

@@ -88,6 +88,11 @@ var rules = []rule{
 		why: "the API speaks of tasks and plugins; metrics and stores are tied in by cmd",
 	},
 	{
+		pkg: "internal/httpapi/ui", own: []string{"abi", "client", "manager", "internal/auth"},
+		modules: []string{"github.com/google/uuid", "github.com/netresearch/go-cron"},
+		why:     "the web page is a client like any other; the API comes to it as an http.Handler",
+	},
+	{
 		pkg: "cmd/taskhost", own: []string{"abi", "client", "host", "manager", "monitor", "internal"},
 		modules: append([]string{
 			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",

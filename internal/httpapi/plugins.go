@@ -14,6 +14,8 @@ type Plugin struct {
 	abi.PluginInfo
 	Disabled bool          `json:"disabled" doc:"its tasks wait"`
 	Limit    manager.Limit `json:"limit"`
+	// Usage is what its calls cost since the server was started.
+	Usage abi.PluginUsage `json:"usage" doc:"what its calls cost together since the server was started"`
 }
 
 type pluginList struct {
@@ -36,7 +38,7 @@ func (a *API) addPlugins() {
 		limits, err := a.pluginLimits(ctx)
 		list := []Plugin{}
 		for _, p := range a.cfg.Host.Plugins() {
-			list = append(list, newPlugin(&p, limits[p.Name]))
+			list = append(list, a.newPlugin(&p, limits[p.Name]))
 		}
 		return &body[pluginList]{pluginList{list}}, err
 	})
@@ -81,9 +83,9 @@ func (a *API) addPlugins() {
 	}, a.rollback)
 }
 
-func newPlugin(p *abi.PluginInfo, l manager.Limit) Plugin {
+func (a *API) newPlugin(p *abi.PluginInfo, l manager.Limit) Plugin {
 	l.Plugin = p.Name
-	return Plugin{PluginInfo: *p, Disabled: l.Paused, Limit: l}
+	return Plugin{PluginInfo: *p, Disabled: l.Paused, Limit: l, Usage: a.cfg.Events.usage(p.Name)}
 }
 
 // pluginLimits are the limits of plugins by their names.
@@ -104,7 +106,7 @@ func (a *API) plugin(ctx context.Context, name string) (*body[Plugin], error) {
 		return nil, err
 	}
 	limits, err := a.pluginLimits(ctx)
-	return &body[Plugin]{newPlugin(&p, limits[name])}, err
+	return &body[Plugin]{a.newPlugin(&p, limits[name])}, err
 }
 
 func (a *API) setPluginLimit(ctx context.Context, action, name string, change func(*manager.Limit)) (_ *body[Plugin], err error) {
