@@ -45,12 +45,13 @@ type Events struct {
 
 	clientsMu sync.Mutex
 	clients   map[*client]struct{} // those that look at all events
-	byTask    map[string][]*client // those of one task
+	byTask    map[string][]*client // those that named a task
 	open      int
 	left      time.Time // when the last client left
 	closed    bool
 
-	meter *meter
+	meter  *meter
+	usages usages
 }
 
 // event is one event of the ring. It is encoded when the first client wants it, for all of them.
@@ -308,10 +309,11 @@ func (h *Events) join(c *client, most int) error {
 	}
 	h.open++
 	h.recording.Store(true)
-	if c.task == "" {
+	if len(c.tasks) == 0 {
 		h.clients[c] = struct{}{}
-	} else {
-		h.byTask[c.task] = append(h.byTask[c.task], c)
+	}
+	for _, id := range c.tasks {
+		h.byTask[id] = append(h.byTask[id], c)
 	}
 	return nil
 }
@@ -322,14 +324,13 @@ func (h *Events) leave(c *client) {
 	defer h.clientsMu.Unlock()
 	h.open--
 	h.left = time.Now()
-	if c.task == "" {
-		delete(h.clients, c)
-		return
-	}
-	list := slices.DeleteFunc(h.byTask[c.task], func(other *client) bool { return other == c })
-	if len(list) == 0 {
-		delete(h.byTask, c.task)
-	} else {
-		h.byTask[c.task] = list
+	delete(h.clients, c)
+	for _, id := range c.tasks {
+		list := slices.DeleteFunc(h.byTask[id], func(other *client) bool { return other == c })
+		if len(list) == 0 {
+			delete(h.byTask, id)
+		} else {
+			h.byTask[id] = list
+		}
 	}
 }

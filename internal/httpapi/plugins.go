@@ -14,6 +14,8 @@ type Plugin struct {
 	abi.PluginInfo
 	Disabled bool          `json:"disabled" doc:"its tasks wait"`
 	Limit    manager.Limit `json:"limit"`
+	// Usage is what its calls cost since the server was started.
+	Usage abi.PluginUsage `json:"usage" doc:"what its calls cost together since the server was started"`
 }
 
 type pluginList struct {
@@ -36,7 +38,7 @@ func (a *API) addPlugins() {
 		limits, err := a.pluginLimits(ctx)
 		list := []Plugin{}
 		for _, p := range a.cfg.Host.Plugins() {
-			list = append(list, newPlugin(&p, limits[p.Name]))
+			list = append(list, a.newPlugin(&p, limits[p.Name]))
 		}
 		return &body[pluginList]{pluginList{list}}, err
 	})
@@ -73,6 +75,7 @@ func (a *API) addPlugins() {
 	) (*body[Plugin], error) {
 		return a.setPluginLimit(ctx, "plugin.limit", in.Name, func(l *manager.Limit) { *l = in.Body.limit() })
 	})
+	a.addUploads()
 	add(a, operation{
 		method: http.MethodPost, path: "/v1/plugins/{name}/rollback", id: "rollbackPlugin", role: auth.RoleOperate, tag: "plugins",
 		summary: "Make an older version of a plugin current",
@@ -81,9 +84,9 @@ func (a *API) addPlugins() {
 	}, a.rollback)
 }
 
-func newPlugin(p *abi.PluginInfo, l manager.Limit) Plugin {
+func (a *API) newPlugin(p *abi.PluginInfo, l manager.Limit) Plugin {
 	l.Plugin = p.Name
-	return Plugin{PluginInfo: *p, Disabled: l.Paused, Limit: l}
+	return Plugin{PluginInfo: *p, Disabled: l.Paused, Limit: l, Usage: a.cfg.Events.usage(p.Name)}
 }
 
 // pluginLimits are the limits of plugins by their names.
@@ -104,7 +107,7 @@ func (a *API) plugin(ctx context.Context, name string) (*body[Plugin], error) {
 		return nil, err
 	}
 	limits, err := a.pluginLimits(ctx)
-	return &body[Plugin]{newPlugin(&p, limits[name])}, err
+	return &body[Plugin]{a.newPlugin(&p, limits[name])}, err
 }
 
 func (a *API) setPluginLimit(ctx context.Context, action, name string, change func(*manager.Limit)) (_ *body[Plugin], err error) {
@@ -126,28 +129,4 @@ func (a *API) setPluginLimit(ctx context.Context, action, name string, change fu
 		return nil, err
 	}
 	return a.plugin(ctx, name)
-}
-
-// versions are those that the host holds.
-func (a *API) versions(name string) ([]abi.VersionInfo, error) {
-	list, err := a.cfg.Host.Versions(name)
-	if list == nil {
-		list = []abi.VersionInfo{}
-	}
-	return list, err
-}
-
-type rollbackBody struct {
-	_      struct{}   `additionalProperties:"false"`
-	Digest abi.Digest `json:"digest,omitempty" doc:"of the version; default: the one before the current one"`
-}
-
-func (a *API) rollback(ctx context.Context, in *struct {
-	PluginPath
-	Body *rollbackBody
-},
-) (_ *body[abi.VersionInfo], err error) {
-	defer func() { a.cfg.Audit(ctx, "plugin.rollback", in.Name, err) }()
-	v, err := a.cfg.Host.Rollback(ctx, in.Name)
-	return &body[abi.VersionInfo]{v}, err
 }

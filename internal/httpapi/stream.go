@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -17,20 +18,23 @@ import (
 
 // client is one stream of events.
 type client struct {
-	task string         // the one task that it looks at; empty: all that match
-	all  bool           // the filter matches everything
-	f    manager.Filter // for those that look at more than one
+	tasks []string       // ids of those that it looks at; empty: all that match
+	all   bool           // the filter matches everything
+	f     manager.Filter // for those that look at all that match
 
 	woken chan struct{} // has room for one
-	next  uint64        // the next event to read, for those that look at more than one
+	next  uint64        // the next event to read, for those that look at all that match
 
 	mu    sync.Mutex
-	given []*event    // events of the one task
+	given []*event    // events of the tasks that were named
 	lost  atomic.Bool // some were lost
 }
 
-// maxGiven bounds the events of one task that wait for a slow client.
-const maxGiven = 256
+// Bounds of streams of tasks that are named.
+const (
+	maxGiven = 256 // events of one task that wait for a slow client
+	perNamed = 16  // more of them for each further task
+)
 
 func (c *client) wake() {
 	select {
@@ -39,10 +43,10 @@ func (c *client) wake() {
 	}
 }
 
-// give hands an event to a client of one task.
+// give hands an event to a client that named its task.
 func (c *client) give(e *event) {
 	c.mu.Lock()
-	if len(c.given) < maxGiven {
+	if len(c.given) < maxGiven+perNamed*len(c.tasks) {
 		c.given = append(c.given, e)
 	} else {
 		c.given = nil
@@ -78,16 +82,19 @@ func (a *API) addEvents() {
 	addAnswer(a, operation{
 		method: http.MethodGet, path: "/v1/events", id: "streamEvents", role: auth.RoleRead, tag: "events",
 		summary: "Events of all tasks that match, as they come", responses: responses(),
+		about: "Or, with `id`, of the tasks that are named: for pages that show some of many. The filter is not looked at then, and a stream that goes on " +
+			"with an event begins with `reset`.",
 	}, func(_ context.Context, in *struct {
 		FilterParams
 		ResumeParam
+		ID []string `query:"id,explode" maxItems:"1000" doc:"of a task; may be given several times"`
 	},
 	) (answer, error) {
 		f, err := in.filter()
 		if err != nil {
 			return nil, err
 		}
-		c := &client{f: f, all: isAll(&f)}
+		c := &client{f: f, all: isAll(&f), tasks: slices.Compact(slices.Sorted(slices.Values(in.ID)))}
 		return a.stream(c, or(in.Header, in.Query), nil)
 	})
 	addAnswer(a, operation{
@@ -102,7 +109,7 @@ func (a *API) addEvents() {
 		if _, err := a.cfg.Tasks.Get(ctx, in.ID); err != nil {
 			return nil, err
 		}
-		return a.stream(&client{task: in.ID}, "", func() (*manager.Task, error) {
+		return a.stream(&client{tasks: []string{in.ID}}, "", func() (*manager.Task, error) {
 			t, err := a.cfg.Tasks.Get(ctx, in.ID)
 			light(&t)
 			return &t, err
@@ -186,7 +193,7 @@ func (s *streamer) begin(lastID string) bool {
 	}
 	ok := s.write([]byte("retry: 1000\n\n"))
 	if lastID != "" {
-		if next, known := s.h.after(lastID); known {
+		if next, known := s.h.after(lastID); known && len(s.c.tasks) == 0 {
 			s.c.next = next
 			s.c.wake()
 		} else {
@@ -213,8 +220,8 @@ func (s *streamer) reset() bool {
 
 // tell writes what is new. False ends the stream.
 func (s *streamer) tell() bool {
-	if s.c.task != "" {
-		return s.tellTask()
+	if len(s.c.tasks) > 0 {
+		return s.tellNamed()
 	}
 	var some [64]*event
 	for {
@@ -238,10 +245,13 @@ func (s *streamer) tell() bool {
 	}
 }
 
-// tellTask writes the events of the one task.
-func (s *streamer) tellTask() bool {
+// tellNamed writes the events of the tasks that were named. A stream of one task ends with it.
+func (s *streamer) tellNamed() bool {
 	list := s.c.take()
 	if s.c.lost.Swap(false) {
+		if s.state == nil {
+			return s.reset() && s.flush()
+		}
 		return s.reset() && s.showState()
 	}
 	for _, e := range list {
@@ -251,7 +261,7 @@ func (s *streamer) tellTask() bool {
 		if !s.write(s.h.bytesOf(e)) {
 			return false
 		}
-		if e.e.Kind == manager.EventFinish {
+		if e.e.Kind == manager.EventFinish && s.state != nil {
 			s.flush()
 			return false
 		}
