@@ -211,7 +211,8 @@ func (h *Host) Run(ctx context.Context, call abi.Call, report func(abi.Progress)
 	}
 	if h.cfg.OnEvent != nil {
 		e := v.event(EventCall)
-		e.Function, e.Task, e.Usage, e.Err = res.Function, call.Task, res.Usage, err
+		e.tell(&call)
+		e.Function, e.Usage, e.Err = res.Function, res.Usage, err
 		h.cfg.OnEvent(e)
 	}
 	return res, err
