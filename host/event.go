@@ -11,8 +11,8 @@ type EventKind string
 
 // The kinds of events. Plugin and Time are always set.
 const (
-	EventCall         EventKind = "call"          // a call ended: Function, Version, Task, Step, Attempt, TraceParent, Usage, Err (nil: success)
-	EventHTTP         EventKind = "http"          // a guest's HTTP request ended: as EventCall without Usage, and HTTP, Duration
+	EventCall         EventKind = "call"          // a call ended: Function, Version, Task, Step, Attempt, TraceParent, Restored, Usage, Err (nil: success)
+	EventHTTP         EventKind = "http"          // a guest's HTTP request ended: as EventCall without Usage and Restored, and HTTP, Duration
 	EventMetric       EventKind = "metric"        // a guest reported a metric: Function, Version, Task, Metric
 	EventLoad         EventKind = "load"          // a version became current: Version, Duration (compiling included), Previous
 	EventRefuse       EventKind = "refuse"        // a version was refused; the one before stays: Err
@@ -41,6 +41,7 @@ type Event struct {
 	Err       error
 
 	TraceParent string // of the call
+	Restored    bool   // EventCall: its instance was put back afterwards, to serve the next call
 	HTTP        HTTP
 }
 
