@@ -48,14 +48,32 @@ var rules = []rule{
 		pkg: "monitor", own: []string{"abi", "host", "manager"},
 		modules: append([]string{
 			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
-		}, prometheus...),
-		why: "monitoring listens to events; Prometheus is linked in here and nowhere below",
+		}, slices.Concat(prometheus, opentelemetry)...),
+		why: "monitoring listens to events; Prometheus and OpenTelemetry are linked in here and nowhere below",
+	},
+	{
+		pkg: "client", own: []string{"abi", "manager"},
+		modules: []string{"github.com/google/uuid", "github.com/netresearch/go-cron"},
+		why:     "a program that talks to a server needs its words, and neither the engine nor the server",
 	},
 	{
 		pkg: "sdk", own: []string{"abi"}, why: "what plugin authors import stays small",
 	},
 	{
 		pkg: "internal/auth", own: []string{"abi"}, why: "who may do what concerns neither tasks nor plugins",
+	},
+	{
+		pkg: "internal/audit", own: []string{"abi", "internal/auth"}, why: "who did what is written down without knowing what it was",
+	},
+	{
+		pkg: "internal/systemd", own: []string{"abi"}, modules: []string{"golang.org/x/sys"}, why: "a protocol of its own",
+	},
+	{
+		pkg: "internal/suggest", why: "names are compared without knowing what they name",
+	},
+	{
+		pkg: "internal/config", own: []string{"abi", "internal/suggest"}, modules: []string{"go.yaml.in/yaml/v3"},
+		why: "settings are texts, numbers and times; what they set is the business of cmd",
 	},
 	{
 		pkg: "internal/plugindir", own: []string{"abi", "host"},
@@ -70,13 +88,19 @@ var rules = []rule{
 		why: "the API speaks of tasks and plugins; metrics and stores are tied in by cmd",
 	},
 	{
-		pkg: "cmd/taskhost", own: []string{"abi", "host", "manager", "monitor", "internal"},
+		pkg: "internal/httpapi/ui", own: []string{"abi", "client", "manager", "internal/auth"},
+		modules: []string{"github.com/google/uuid", "github.com/netresearch/go-cron"},
+		why:     "the web page is a client like any other; the API comes to it as an http.Handler",
+	},
+	{
+		pkg: "cmd/taskhost", own: []string{"abi", "client", "host", "manager", "monitor", "internal"},
 		modules: append([]string{
 			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
 			"github.com/urfave/cli/v2", "github.com/cpuguy83/go-md2man/v2", "github.com/russross/blackfriday/v2", "github.com/xrash/smetrics",
 			"github.com/vbauerster/mpb/v8", "github.com/VividCortex/ewma", "github.com/acarl005/stripansi",
 			"github.com/mattn/go-runewidth", "github.com/clipperhouse/uax29/v2", "github.com/rivo/uniseg", "golang.org/x/term",
-		}, slices.Concat(prometheus, sqlite, huma)...),
+			"go.yaml.in/yaml/v3",
+		}, slices.Concat(prometheus, opentelemetry, sqlite, huma)...),
 		why: "the CLI ties everything together; a new dependency is a decision, so it is listed",
 	},
 }
@@ -86,6 +110,16 @@ var prometheus = []string{
 	"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "github.com/prometheus/common",
 	"github.com/prometheus/procfs", "github.com/beorn7/perks", "github.com/cespare/xxhash/v2", "github.com/munnerz/goautoneg",
 	"github.com/klauspost/compress", "google.golang.org/protobuf", "github.com/kylelemons/godebug", "go.yaml.in/yaml/v2",
+}
+
+// opentelemetry is what the SDK for traces and its exporter are built from; the exporter's messages bring gRPC along.
+var opentelemetry = []string{
+	"go.opentelemetry.io/otel", "go.opentelemetry.io/otel/log", "go.opentelemetry.io/otel/metric", "go.opentelemetry.io/otel/sdk",
+	"go.opentelemetry.io/otel/trace", "go.opentelemetry.io/otel/exporters/otlp/otlptrace",
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp", "go.opentelemetry.io/auto/sdk", "go.opentelemetry.io/proto/otlp",
+	"github.com/cenkalti/backoff/v5", "github.com/go-logr/logr", "github.com/go-logr/stdr", "github.com/grpc-ecosystem/grpc-gateway/v2",
+	"google.golang.org/grpc", "google.golang.org/genproto/googleapis/api", "google.golang.org/genproto/googleapis/rpc",
+	"golang.org/x/net", "golang.org/x/text",
 }
 
 // huma is what the HTTP API's framework is built from.
