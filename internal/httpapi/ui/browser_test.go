@@ -182,19 +182,19 @@ func (b *tab) size(width, height int64) {
 	}
 }
 
-// dark shows the page as to somebody who prefers it dark.
-func (b *tab) dark() {
+// prefer shows the page as to somebody who prefers it light or dark.
+func (b *tab) prefer(scheme string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
 	defer cancel()
 	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 	}); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
-// scripts switches scripts off for the pages that are opened next.
+// scriptsOff switches scripts off for the pages that are opened next.
 func (b *tab) scriptsOff() {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)

@@ -14,7 +14,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/client"
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/internal/auth"
@@ -114,14 +113,14 @@ func newSystem(cfg manager.Config, plugins ...string) (s *system, err error) {
 	if s.tasks, err = manager.New(s.host, cfg); err != nil {
 		return nil, err
 	}
-	if err = s.tasks.Start(ctx); err != nil {
-		return nil, err
-	}
 	s.closes = append(s.closes, func() {
 		ctx, cancel := context.WithTimeout(ctx, time.Millisecond)
 		defer cancel()
 		_ = s.tasks.Stop(ctx) // what still runs is cut off
 	}, events.Close)
+	if err = s.tasks.Start(ctx); err != nil {
+		return nil, err
+	}
 	api, err := httpapi.New(httpapi.Config{Tasks: s.tasks, Host: s.host, Events: events, Version: "1.2.3"})
 	if err != nil {
 		return nil, err
@@ -241,5 +240,3 @@ func slow(name string, steps, delay int) manager.Spec {
 	spec.Name = name
 	return spec
 }
-
-var _ = abi.CodeInvalid

@@ -191,6 +191,22 @@ func TestEveryPageIsWellFormed(t *testing.T) {
 	}
 }
 
+func TestPagesOfAnEmptyServer(t *testing.T) {
+	s, err := newSystem(manager.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/": "Nothing runs.", "/tasks": "There is no task yet.", "/plugins": "There is no plugin yet.", "/queues": "default", "/schedules": "There is no schedule yet.",
+	} {
+		d := s.page(t, path)
+		d.wellFormed()
+		if !strings.Contains(text(d.root), want) {
+			t.Errorf("%s does not say %q", path, want)
+		}
+	}
+}
+
 func TestTextOfOthersIsEscaped(t *testing.T) {
 	s := server(t)
 	const evil = `</pre><script>alert(1)</script><img src=x onerror=alert(1)>`
