@@ -1,8 +1,11 @@
 package ui_test
 
 import (
+	"bytes"
+	"mime/multipart"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -193,6 +196,63 @@ func TestFormsOfQueuesAndSchedules(t *testing.T) {
 	if r.status != http.StatusBadRequest {
 		t.Errorf("a broken spec: status %d", r.status)
 	}
+}
+
+// send uploads files as the form of the page does in a browser without scripts.
+func (s *system) send(t testing.TB, fields map[string]string, files ...string) reply {
+	t.Helper()
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	for name, value := range fields {
+		if err := form.WriteField(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range files {
+		path, err := wasm(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := form.CreateFormFile("file", name+".wasm")
+		if err == nil {
+			_, err = w.Write(data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := form.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return s.raw(t, http.MethodPost, "/plugins", &body, "Content-Type", form.FormDataContentType())
+}
+
+func TestFormOfAnUpload(t *testing.T) {
+	s := server(t)
+	if r := s.send(t, map[string]string{"dry_run": "1"}, "upper-wat"); r.header.Get("Location") != "/plugins?done=checked" {
+		t.Errorf("a dry run: %d %v\n%s", r.status, r.header, r.body)
+	}
+	if r := s.send(t, nil, "upper-wat"); r.header.Get("Location") != "/plugins/upper-wat?done=upload" {
+		t.Errorf("with the name of the file: %d %v\n%s", r.status, r.header, r.body)
+	}
+	for _, c := range []struct {
+		status int
+		name   string
+		files  []string
+	}{
+		{http.StatusUnprocessableEntity, "upper-wat", []string{"not-wasm"}},
+		{http.StatusBadRequest, "../upper", []string{"upper-wat"}},
+		{http.StatusBadRequest, "upper", nil},
+	} {
+		if r := s.send(t, map[string]string{"name": c.name}, c.files...); r.status != c.status {
+			t.Errorf("%s %v: status %d, want %d\n%s", c.name, c.files, r.status, c.status, r.body)
+		}
+	}
+	s.confirm(t, "/plugins/upper-wat/remove", url.Values{})
 }
 
 func TestFormsOfAPlugin(t *testing.T) {

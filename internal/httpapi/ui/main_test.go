@@ -19,6 +19,7 @@ import (
 	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/internal/httpapi"
 	"github.com/taskhost/taskhost/internal/httpapi/ui"
+	"github.com/taskhost/taskhost/internal/plugindir"
 	"github.com/taskhost/taskhost/manager"
 )
 
@@ -104,7 +105,15 @@ func newSystem(cfg manager.Config, plugins ...string) (s *system, err error) {
 	}
 	events := httpapi.NewEvents(httpapi.EventsConfig{})
 	ctx := context.Background()
-	s.host, err = host.New(ctx, host.Config{Dir: s.dir, WatchInterval: 5 * time.Millisecond, MaxInstances: 64, OnEvent: events.HostEvent})
+	folder, err := plugindir.Open(plugindir.Config{Path: s.dir})
+	if err != nil {
+		return nil, err
+	}
+	s.closes = append(s.closes, folder.Close)
+	s.host, err = host.New(ctx, host.Config{Dir: s.dir, WatchInterval: 5 * time.Millisecond, MaxInstances: 64, OnEvent: func(e host.Event) {
+		folder.HostEvent(e)
+		events.HostEvent(e)
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +130,7 @@ func newSystem(cfg manager.Config, plugins ...string) (s *system, err error) {
 	if err = s.tasks.Start(ctx); err != nil {
 		return nil, err
 	}
-	api, err := httpapi.New(httpapi.Config{Tasks: s.tasks, Host: s.host, Events: events, Version: "1.2.3"})
+	api, err := httpapi.New(httpapi.Config{Tasks: s.tasks, Host: s.host, Events: events, Plugins: folder, Version: "1.2.3"})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package ui_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/taskhost/taskhost/client"
 	"github.com/taskhost/taskhost/manager"
 )
 
@@ -102,7 +104,10 @@ func TestKeyboardAlone(t *testing.T) {
 			b.run(chromedp.KeyEvent(k))
 		}
 	}
-	at := func(path string) { t.Helper(); b.wait(fmt.Sprintf("location.pathname === %q && document.readyState === 'complete'", path)) }
+	at := func(path string) {
+		t.Helper()
+		b.wait(fmt.Sprintf("location.pathname === %q && document.readyState === 'complete'", path))
+	}
 	b.visit("/")
 	b.wait(`document.querySelector("#help") && document.readyState === "complete"`)
 	press(kb.Tab, kb.Enter) // the link that skips the navigation
@@ -218,4 +223,71 @@ func TestAccessibility(t *testing.T) {
 type finding struct {
 	Impact, ID, Help string
 	Nodes            []string
+}
+
+func TestUploadSwapAndRollBack(t *testing.T) {
+	s := server(t)
+	b := open(t, s)
+	file := func(name string) string {
+		t.Helper()
+		path, err := wasm(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	current := func() string {
+		t.Helper()
+		p, err := s.client.Plugin(t.Context(), "swapped")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimPrefix(string(p.Digest), "sha256:")[:12]
+	}
+	b.visit("/plugins")
+	b.run(chromedp.SetUploadFiles(chromedp.CSS("#u-file"), []string{file("upper-c")}), chromedp.SetValue(chromedp.CSS("#u-name"), "swapped"))
+	b.click("#upload button")
+	b.see("is loaded, version ")
+	b.wait(`document.querySelector("#plugin-swapped") !== null`)
+	first := current()
+	b.run(chromedp.SetUploadFiles(chromedp.CSS("#u-file"), []string{file("not-wasm")}), chromedp.SetValue(chromedp.CSS("#u-name"), "swapped"))
+	b.tolerate("422 (Unprocessable")
+	b.click("#upload button")
+	b.see("was refused: ")
+	if got := current(); got != first {
+		t.Errorf("after a refusal the version is %s, want %s", got, first)
+	}
+	b.shot("refused")
+	next, err := os.ReadFile(file("upper-rust"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eval[any](b, `(() => {
+		const data = new DataTransfer();
+		data.items.add(new File([Uint8Array.from(atob("`+base64.StdEncoding.EncodeToString(next)+`"), (c) => c.charCodeAt(0))], "swapped.wasm"));
+		for (const type of ["dragover", "drop"]) document.body.dispatchEvent(new DragEvent(type, {dataTransfer: data, bubbles: true, cancelable: true}));
+	})()`)
+	b.wait(`document.querySelectorAll("#uploads .ok").length === 2`)
+	second := current()
+	if second == first {
+		t.Fatal("the file that was dropped did not become current")
+	}
+	b.visit("/plugins/swapped")
+	b.wait(`document.querySelectorAll("tr[id^=v-]").length === 2`)
+	b.click("#v-" + first + " button")
+	b.see("The older version is current again.")
+	if got := current(); got != first {
+		t.Errorf("rolled back to %s, want %s", got, first)
+	}
+	b.run(chromedp.SetValue(chromedp.CSS("#try-input"), "loud"))
+	b.click("#try button")
+	b.see("LOUD")
+	b.click(`form[action$="/remove"] button`)
+	b.see("Remove the plugin swapped and its file?")
+	b.click("button.danger")
+	b.see("The plugin is removed.")
+	b.wait(`document.querySelector("#plugin-swapped") === null`)
+	if done, err := s.client.DeleteAll(t.Context(), client.Selection{Filter: manager.Filter{Plugin: "swapped"}}); err != nil || done.Count != 1 {
+		t.Errorf("its task: %+v, %v", done, err)
+	}
 }
