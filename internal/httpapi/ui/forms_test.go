@@ -245,7 +245,7 @@ func TestFormOfAnUpload(t *testing.T) {
 		files  []string
 	}{
 		{http.StatusUnprocessableEntity, "upper-wat", []string{"not-wasm"}},
-		{http.StatusBadRequest, "../upper", []string{"upper-wat"}},
+		{http.StatusBadRequest, "no name", []string{"upper-wat"}},
 		{http.StatusBadRequest, "upper", nil},
 	} {
 		if r := s.send(t, map[string]string{"name": c.name}, c.files...); r.status != c.status {

@@ -18,7 +18,8 @@ import (
 func TestTryAFunctionAndWatchTheBarMove(t *testing.T) {
 	b := open(t, server(t))
 	b.visit("/plugins/agent")
-	b.run(chromedp.SetValue(chromedp.CSS("#try-function"), "count"), chromedp.SetValue(chromedp.CSS("#try-input"), `{"steps": 40, "delay_ms": 50}`))
+	b.stable(chromedp.SetValue(chromedp.CSS("#try-function"), "count"))
+	b.stable(chromedp.SetValue(chromedp.CSS("#try-input"), `{"steps": 40, "delay_ms": 50}`))
 	b.click("#try button")
 	b.wait(`document.querySelector("#tried progress")?.value > 0.05`)
 	first := eval[float64](b, `document.querySelector("#tried progress").value`)
@@ -29,11 +30,11 @@ func TestTryAFunctionAndWatchTheBarMove(t *testing.T) {
 	b.wait(`document.querySelector("#tried").dataset.status === "completed"`)
 	b.see(`"counted":40`)
 	b.wait(`document.querySelector("#announce").textContent === "The task is now completed."`)
-	b.run(chromedp.SetValue(chromedp.CSS("#try-input"), `{"steps": `))
+	b.stable(chromedp.SetValue(chromedp.CSS("#try-input"), `{"steps": `))
 	b.tolerate("400 (Bad Request)")
 	b.click("#try button")
 	b.see("the arguments are no JSON object")
-	b.run(chromedp.SetValue(chromedp.CSS("#try-input"), `{"steps": -1}`))
+	b.stable(chromedp.SetValue(chromedp.CSS("#try-input"), `{"steps": -1}`))
 	b.click("#try button")
 	b.see("argument steps: -1 is not between 0 and 1000000")
 }
@@ -84,7 +85,7 @@ func TestListIsLiveAndKeepsWhatIsSelected(t *testing.T) {
 	b.see("Cancel every task with queue live?")
 	b.click("button.danger")
 	s.ended(t, second.ID)
-	b.run(chromedp.SetValue(chromedp.CSS("#f-label"), "a=b"), chromedp.SendKeys(chromedp.CSS("#f-label"), kb.Enter))
+	b.stable(chromedp.SetValue(chromedp.CSS("#f-label"), "a=b"), chromedp.SendKeys(chromedp.CSS("#f-label"), kb.Enter))
 	b.see("No task matches.")
 	if at := eval[string](b, "location.search"); !strings.Contains(at, "label=a%3Db") {
 		t.Errorf("the address is %q", at)
@@ -172,7 +173,7 @@ func TestReadingWithoutScripts(t *testing.T) {
 		}
 	}
 	b.visit("/plugins/agent")
-	b.run(chromedp.SetValue(chromedp.CSS("#try-input"), `{"steps": 1}`), chromedp.Click(chromedp.CSS("#try button")), chromedp.WaitReady(chromedp.CSS("#task")))
+	b.stable(chromedp.SetValue(chromedp.CSS("#try-input"), `{"steps": 1}`), chromedp.Click(chromedp.CSS("#try button")), chromedp.WaitReady(chromedp.CSS("#task")))
 	b.shot("tried")
 }
 
@@ -245,12 +246,14 @@ func TestUploadSwapAndRollBack(t *testing.T) {
 		return strings.TrimPrefix(string(p.Digest), "sha256:")[:12]
 	}
 	b.visit("/plugins")
-	b.run(chromedp.SetUploadFiles(chromedp.CSS("#u-file"), []string{file("upper-c")}), chromedp.SetValue(chromedp.CSS("#u-name"), "swapped"))
+	b.stable(chromedp.SetUploadFiles(chromedp.CSS("#u-file"), []string{file("upper-c")}))
+	b.stable(chromedp.SetValue(chromedp.CSS("#u-name"), "swapped"))
 	b.click("#upload button")
 	b.see("is loaded, version ")
 	b.wait(`document.querySelector("#plugin-swapped") !== null`)
 	first := current()
-	b.run(chromedp.SetUploadFiles(chromedp.CSS("#u-file"), []string{file("not-wasm")}), chromedp.SetValue(chromedp.CSS("#u-name"), "swapped"))
+	b.stable(chromedp.SetUploadFiles(chromedp.CSS("#u-file"), []string{file("not-wasm")}))
+	b.stable(chromedp.SetValue(chromedp.CSS("#u-name"), "swapped"))
 	b.tolerate("422 (Unprocessable")
 	b.click("#upload button")
 	b.see("was refused: ")
@@ -279,7 +282,7 @@ func TestUploadSwapAndRollBack(t *testing.T) {
 	if got := current(); got != first {
 		t.Errorf("rolled back to %s, want %s", got, first)
 	}
-	b.run(chromedp.SetValue(chromedp.CSS("#try-input"), "loud"))
+	b.stable(chromedp.SetValue(chromedp.CSS("#try-input"), "loud"))
 	b.click("#try button")
 	b.see("LOUD")
 	b.click(`form[action$="/remove"] button`)
