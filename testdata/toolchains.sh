@@ -42,6 +42,9 @@ race_works() { has "$(GOFLAGS='' "$GO" env CC)"; }
 
 npm_works() { has "$NPM" && "$NPM" --version >/dev/null 2>&1; }
 
+# Tests have a real Prometheus scrape a taskhost, and promtool check the alerts.
+prometheus_works() { has prometheus && has promtool; }
+
 # missing prints the Debian packages that would bring what does not work.
 missing() {
 	c_works || echo clang lld wasi-libc libclang-rt-dev-wasm32
@@ -50,6 +53,7 @@ missing() {
 	opt_works || echo binaryen
 	npm_works || echo nodejs npm
 	race_works || echo gcc libc6-dev
+	prometheus_works || echo prometheus
 }
 
 if ! go_works; then
