@@ -49,7 +49,7 @@ testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat echo-go s
 	$(guests) $(broken) $(hostile)
 
 .PHONY: plugins plugins-shipped plugins-testdata toolchains test-plugins
-plugins: plugins-shipped plugins-testdata
+plugins: plugins-shipped plugins-testdata $(TESTS)/axe.js
 plugins-shipped: $(shipped)
 plugins-testdata: $(testdata)
 
@@ -120,6 +120,13 @@ $(TESTS)/upper-as.wasm: testdata/upper-as/upper.ts testdata/upper-as/node_module
 testdata/upper-as/node_modules/.installed: $(addprefix testdata/upper-as/,package.json package-lock.json .npmrc) | $(TOOLS)
 	cd testdata/upper-as && $(NPM) ci --no-audit --no-fund --loglevel=error
 	@touch $@
+
+# What tests check the accessibility of the web page with.
+$(TESTS)/axe.js: $(addprefix testdata/axe/,package.json package-lock.json .npmrc) | $(TESTS) $(TOOLS)
+	@mkdir -p $(BUILD)/axe && cp testdata/axe/package.json testdata/axe/package-lock.json testdata/axe/.npmrc $(BUILD)/axe/
+	cd $(BUILD)/axe && $(NPM) ci --no-audit --no-fund --loglevel=error
+	cp $(BUILD)/axe/node_modules/axe-core/axe.min.js $(new)
+	@$(publish)
 
 $(TESTS)/upper-wat.wasm: testdata/upper-wat/upper.wat | $(TESTS) $(TOOLS)
 	$(WAT2WASM) --debug-names -o $(new) $<

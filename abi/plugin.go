@@ -63,3 +63,10 @@ type VersionInfo struct {
 	Running  int       `json:"running"` // calls on this version now
 	Size     int64     `json:"size"`
 }
+
+// PluginUsage is what the calls of a plugin cost together since the host was started. A failed call counts, too.
+type PluginUsage struct {
+	Calls  uint64 `json:"calls"`
+	Errors uint64 `json:"errors"` // calls that failed or were stopped
+	Usage         // sums; the peak is that of the largest call
+}

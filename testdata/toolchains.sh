@@ -40,6 +40,9 @@ opt_works() {
 # The race detector of go test needs a C compiler for this machine.
 race_works() { has "$(GOFLAGS='' "$GO" env CC)"; }
 
+# Tests look at the web page with a browser.
+browser_works() { has chromium && chromium --version >/dev/null 2>&1; }
+
 npm_works() { has "$NPM" && "$NPM" --version >/dev/null 2>&1; }
 
 # Tests have a real Prometheus scrape a taskhost, and promtool check the alerts.
@@ -52,6 +55,7 @@ missing() {
 	wat_works || echo wabt
 	opt_works || echo binaryen
 	npm_works || echo nodejs npm
+	browser_works || echo chromium
 	race_works || echo gcc libc6-dev
 	prometheus_works || echo prometheus
 }

@@ -34,7 +34,7 @@ func (a *app) run(args []string) int {
 	args, err := reorder(program.Commands, []cli.Flag{cli.HelpFlag, versionFlag()}, args)
 	a.verbose = countVerbose(args)
 	doing := "cancelling"
-	if len(args) > 0 && args[0] == "work" {
+	if len(args) > 0 && (args[0] == "work" || args[0] == "serve") {
 		doing = "stopping"
 	}
 	ctx, stop := a.interruptible(doing)
@@ -60,8 +60,8 @@ func (a *app) program() *cli.App {
 			"With --data DIR, or $TASKHOST_DATA, tasks are kept in a folder and outlast the command.\n" +
 			"Exit codes: 0 done, 1 the task failed, 2 wrong usage, 3 plugin or task not found or refused, 124 timed out, 130 cancelled.",
 		Commands: []*cli.Command{
-			a.runCommand(), a.callCommand(), a.batchCommand(), a.workCommand(), a.tasksCommand(), a.queuesCommand(), a.cronCommand(), a.dbCommand(),
-			a.pluginsCommand(), a.inspectCommand(), a.versionCommand(),
+			a.runCommand(), a.callCommand(), a.batchCommand(), a.workCommand(), a.serveCommand(), a.tasksCommand(), a.queuesCommand(), a.cronCommand(), a.dbCommand(),
+			a.pluginsCommand(), a.inspectCommand(), a.tokenCommand(), a.configCommand(), a.versionCommand(),
 		},
 		Flags:                     []cli.Flag{versionFlag()},
 		Reader:                    a.stdin,

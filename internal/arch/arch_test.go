@@ -52,19 +52,55 @@ var rules = []rule{
 		why: "monitoring listens to events; Prometheus and OpenTelemetry are linked in here and nowhere below",
 	},
 	{
+		pkg: "client", own: []string{"abi", "manager"},
+		modules: []string{"github.com/google/uuid", "github.com/netresearch/go-cron"},
+		why:     "a program that talks to a server needs its words, and neither the engine nor the server",
+	},
+	{
 		pkg: "sdk", own: []string{"abi"}, why: "what plugin authors import stays small",
 	},
 	{
 		pkg: "internal/auth", own: []string{"abi"}, why: "who may do what concerns neither tasks nor plugins",
 	},
 	{
-		pkg: "cmd/taskhost", own: []string{"abi", "host", "manager", "monitor", "internal"},
+		pkg: "internal/audit", own: []string{"abi", "internal/auth"}, why: "who did what is written down without knowing what it was",
+	},
+	{
+		pkg: "internal/systemd", own: []string{"abi"}, modules: []string{"golang.org/x/sys"}, why: "a protocol of its own",
+	},
+	{
+		pkg: "internal/suggest", why: "names are compared without knowing what they name",
+	},
+	{
+		pkg: "internal/config", own: []string{"abi", "internal/suggest"}, modules: []string{"go.yaml.in/yaml/v3"},
+		why: "settings are texts, numbers and times; what they set is the business of cmd",
+	},
+	{
+		pkg: "internal/plugindir", own: []string{"abi", "host"},
+		modules: []string{"github.com/tetratelabs/wazero", "golang.org/x/sys"},
+		why:     "it writes what the host reads",
+	},
+	{
+		pkg: "internal/httpapi", own: []string{"abi", "host", "manager", "internal/auth", "internal/plugindir"},
+		modules: append([]string{
+			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
+		}, huma...),
+		why: "the API speaks of tasks and plugins; metrics and stores are tied in by cmd",
+	},
+	{
+		pkg: "internal/httpapi/ui", own: []string{"abi", "client", "manager", "internal/auth"},
+		modules: []string{"github.com/google/uuid", "github.com/netresearch/go-cron"},
+		why:     "the web page is a client like any other; the API comes to it as an http.Handler",
+	},
+	{
+		pkg: "cmd/taskhost", own: []string{"abi", "client", "host", "manager", "monitor", "internal"},
 		modules: append([]string{
 			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
 			"github.com/urfave/cli/v2", "github.com/cpuguy83/go-md2man/v2", "github.com/russross/blackfriday/v2", "github.com/xrash/smetrics",
 			"github.com/vbauerster/mpb/v8", "github.com/VividCortex/ewma", "github.com/acarl005/stripansi",
-			"github.com/mattn/go-runewidth", "github.com/rivo/uniseg", "golang.org/x/term",
-		}, slices.Concat(prometheus, opentelemetry, sqlite)...),
+			"github.com/mattn/go-runewidth", "github.com/clipperhouse/uax29/v2", "github.com/rivo/uniseg", "golang.org/x/term",
+			"go.yaml.in/yaml/v3",
+		}, slices.Concat(prometheus, opentelemetry, sqlite, huma)...),
 		why: "the CLI ties everything together; a new dependency is a decision, so it is listed",
 	},
 }
@@ -85,6 +121,9 @@ var opentelemetry = []string{
 	"google.golang.org/grpc", "google.golang.org/genproto/googleapis/api", "google.golang.org/genproto/googleapis/rpc",
 	"golang.org/x/net", "golang.org/x/text",
 }
+
+// huma is what the HTTP API's framework is built from.
+var huma = []string{"github.com/danielgtaylor/huma/v2"}
 
 // sqlite is what ncruces/go-sqlite3 is built from.
 var sqlite = []string{

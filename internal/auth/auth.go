@@ -49,6 +49,14 @@ func From(ctx context.Context) Principal {
 	return p
 }
 
+type addressKey struct{}
+
+// Address returns where the request of a context comes from, as the middleware found out; empty: it is not known.
+func Address(ctx context.Context) string {
+	addr, _ := ctx.Value(addressKey{}).(string)
+	return addr
+}
+
 // Require reports CodeDenied unless who makes the request of ctx may do what needs a role.
 func Require(ctx context.Context, needed Role) error {
 	if p := From(ctx); !p.Role.Allows(needed) {
