@@ -2,12 +2,16 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // TestDocsRun runs what README.md and docs/*.md show. The convention for their authors:
@@ -41,11 +45,29 @@ func TestDocsRun(t *testing.T) {
 			cmd.Dir = docsFolder(t, root)
 			cmd.Env = append(os.Environ(), env...)
 			cmd.Env = append(cmd.Env, "TASKHOST_PLUGINS=") // as it is for a reader
-			if out, err := cmd.CombinedOutput(); err != nil {
+			out, err := sessionOutput(cmd)
+			if err != nil {
 				t.Errorf("the block at the last line number fails: %v\n%s", err, out)
 			}
 		})
 	}
+}
+
+// sessionOutput runs a session and returns what it printed. What runs in the background, such as a server, ends with it.
+func sessionOutput(cmd *exec.Cmd) ([]byte, error) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.WaitDelay = 10 * time.Second // for a background that holds the output
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	err := cmd.Wait()
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = errors.New("the session leaves something running: end it with kill")
+	}
+	return out.Bytes(), err
 }
 
 // block is a terminal session of a document.
