@@ -169,7 +169,7 @@ func (c *Client) decode(ctx context.Context, res *http.Response, out any) *failu
 		if !json.Valid(data) {
 			return c.broken(err)
 		}
-		return failed(abi.CodeInvalid, "the answer of %s cannot be read; is it another version of taskhost? %w", c.base, err)
+		return failed(abi.CodeInvalid, "the answer of %s cannot be read; is it another version of taskhost? %w", c.shown, err)
 	}
 	return nil
 }
