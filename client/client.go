@@ -31,8 +31,8 @@ type Config struct {
 	// UserAgent is sent with every request. Default: "taskhost-client".
 	UserAgent string
 
-	// RetryFor bounds how long a request is sent again that failed for a reason that may pass. Default: 30 seconds. Negative: every
-	// request is sent once.
+	// RetryFor bounds how long a request is sent again that failed for a reason that may pass, from its first failure on. Default: 30 seconds.
+	// Negative: every request is sent once.
 	RetryFor time.Duration
 	// Timeout bounds one try of a request, not counting the time that it asks the server to wait, nor the bytes of Input and Output.
 	// Default: 1 minute; for an upload of a plugin ten times as long.
