@@ -15,6 +15,10 @@ type Call struct {
 	Step     int               // number of the step in the task, from 1; 0: not a step
 	Attempt  int               // number of the attempt, from 1; 0: unknown
 
+	// TraceParent is a W3C traceparent. The host sends it with the guest's HTTP requests, unless the guest sends one itself, and tells
+	// it in events and logs. Empty, or one that cannot be read: none.
+	TraceParent string
+
 	// Vars are the vars that the guest begins with; nil: those of the instance, as without a task. What the guest changes, it changes in
 	// a copy: the host never changes the map or its values, and the caller must not either while the call runs.
 	Vars map[string][]byte

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"math"
 
@@ -10,7 +9,6 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/taskhost/taskhost/abi"
-	"github.com/taskhost/taskhost/host/internal/egress"
 	"github.com/taskhost/taskhost/host/internal/kernel"
 )
 
@@ -132,59 +130,6 @@ func configGet(i *instance, stack []uint64) {
 	if ok {
 		stack[0] = i.put([]byte(value))
 	}
-}
-
-// httpState is what http_status_code and http_headers tell of the last request.
-type httpState struct {
-	status  int
-	headers map[string]string
-}
-
-func httpRequest(i *instance, stack []uint64) {
-	i.http = httpState{}
-	var meta struct {
-		URL     string            `json:"url"`
-		Method  string            `json:"method"`
-		Headers map[string]string `json:"headers"`
-	}
-	request := i.block("http_request", stack[0])
-	if len(request) > maxRequestJSON {
-		panic(abi.Errorf(abi.CodeInvalid, "http_request: the request has %d bytes besides its body, at most %d are allowed", len(request), maxRequestJSON))
-	}
-	if err := json.Unmarshal(request, &meta); err != nil {
-		panic(abi.Errorf(abi.CodeInvalid, "http_request: the request is not valid JSON: %v", err))
-	}
-	body := append([]byte(nil), i.block("http_request", stack[1])...)
-	i.free(stack[0])
-	i.free(stack[1])
-	ctx, release := i.stop.waiting()
-	defer release()
-	resp, err := i.v.egress.Do(ctx, egress.Request{Method: meta.Method, URL: meta.URL, Headers: meta.Headers, Body: body})
-	switch {
-	case err != nil && ctx.Err() != nil:
-		panic(interruption(context.Cause(ctx), i.stop.limit))
-	case err != nil:
-		panic(abi.AsError(err))
-	}
-	i.http = httpState{resp.Status, resp.Headers}
-	stack[0] = i.put(resp.Body)
-}
-
-// maxRequestJSON bounds a request without its body before it is decoded, in bytes.
-const maxRequestJSON = 1 << 20
-
-func httpStatusCode(i *instance, stack []uint64) { stack[0] = uint64(uint32(i.http.status)) }
-
-func httpHeaders(i *instance, stack []uint64) {
-	stack[0] = 0
-	if i.http.headers == nil {
-		return
-	}
-	b, err := json.Marshal(i.http.headers)
-	if err != nil {
-		panic(abi.Errorf(abi.CodeInternal, "http_headers: %v", err))
-	}
-	stack[0] = i.put(b)
 }
 
 func getLogLevel(i *instance, stack []uint64) {

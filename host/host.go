@@ -206,12 +206,17 @@ func (h *Host) Run(ctx context.Context, call abi.Call, report func(abi.Progress)
 	if ctx.Err() != nil {
 		return abi.Result{Function: call.Function, Version: v.source.digest}, named(interruption(context.Cause(ctx), 0), &call)
 	}
-	if err = v.run(ctx, &call, report, &res); err != nil {
+	end, err := v.run(ctx, &call, report, &res)
+	if err != nil {
 		err = named(err, &call)
 	}
 	if h.cfg.OnEvent != nil {
 		e := v.event(EventCall)
-		e.Function, e.Task, e.Usage, e.Err = res.Function, call.Task, res.Usage, err
+		e.tell(&call)
+		e.Function, e.Usage, e.Err, e.Restored = res.Function, res.Usage, err, end.restored
+		if end.at != 0 { // putting the instance back is not part of it
+			e.Time = e.Time.Add(end.at - e.Time.Sub(h.epoch))
+		}
 		h.cfg.OnEvent(e)
 	}
 	return res, err

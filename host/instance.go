@@ -111,7 +111,7 @@ func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(a
 		}
 	}()
 	i.begin(ctx, call, report)
-	i.current.Vars, i.current.Checkpoint, i.current.Save = nil, nil, nil
+	i.current.Vars, i.current.Checkpoint, i.current.Save, i.current.TraceParent = nil, nil, nil, ""
 	limit := min(v.limits.RunTime, initLimit)
 	i.stop.arm(ctx, v.host.now(), limit)
 	err = i.instantiate()

@@ -159,6 +159,9 @@ func (i *instance) guestLog(level slog.Level, message []byte) error {
 	if i.call.Task != "" {
 		attrs = append(attrs, slog.String("task", i.call.Task))
 	}
+	if t, ok := abi.ParseTraceParent(i.call.TraceParent); ok {
+		attrs = append(attrs, slog.String("trace_id", t.ID), slog.String("span_id", t.Span))
+	}
 	logger.LogAttrs(ctx, level, clip(string(message), maxLogMessage), attrs...)
 	return nil
 }

@@ -242,14 +242,20 @@ func (v *version) startMemory() int64 {
 	return n
 }
 
+// ending is what the host tells of a call besides its result.
+type ending struct {
+	at       time.Duration // on the host's clock; 0: no instance was there for it
+	restored bool          // the instance was put back
+}
+
 // run makes one call on the version, and writes what comes of it to res, which is empty.
-func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progress), res *abi.Result) (err error) {
+func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progress), res *abi.Result) (end ending, err error) {
 	res.Version = v.source.digest
 	var function int
 	call.Function, function, err = v.resolveFunction(call.Function)
 	res.Function = call.Function
 	if err != nil {
-		return err
+		return end, err
 	}
 	began := v.host.now()
 	i, ok := v.pool.tryEnter()
@@ -261,24 +267,24 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 		if err != nil {
 			e := interruption(err, 0)
 			e.Message += fmt.Sprintf(", while waiting for one of its %d instances", v.maxInst)
-			return e
+			return end, e
 		}
 	}
 	if i == nil {
 		if i, err = v.instantiate(ctx, call, report); err != nil {
-			ended := v.host.now()
-			v.pool.leave(nil, ended)
-			res.Usage.Duration = ended - began
+			end.at = v.host.now()
+			v.pool.leave(nil, end.at)
+			res.Usage.Duration = end.at - began
 			if i != nil {
 				res.Log = i.lines.take()
 			}
-			return err
+			return end, err
 		}
 	}
 	out, intact, err := i.run(ctx, call, function, began, report)
-	ended := v.host.now()
+	end.at = v.host.now()
 	res.Output = out
-	res.Usage.Duration = ended - began
+	res.Usage.Duration = end.at - began
 	res.Usage.PeakMemory = i.peak()
 	res.Usage.Ticks = i.ticks
 	if i.lines.n > 0 {
@@ -289,12 +295,13 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 			res.Vars = vars
 		}
 	}
+	end.restored = v.snapshot != nil
 	if !i.settle(intact) {
 		v.pool.discard(i)
-		i = nil
+		i, end.restored = nil, false
 	}
-	v.pool.leave(i, ended)
-	return err
+	v.pool.leave(i, end.at)
+	return end, err
 }
 
 // instantiate is newInstance with an event.

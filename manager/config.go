@@ -47,6 +47,9 @@ type Config struct {
 	// OnEvent is called for every event, on the goroutine that makes it, in order for each task; several calls may run at once.
 	// It must return fast and must not call Submit, Cancel, Result or Stop. A panic in it is dropped. Default: none.
 	OnEvent func(Event)
+
+	// TraceParent gives each step of an attempt its abi.Call.TraceParent; steps count from 1. It must be fast. Default: Spec.TraceParent.
+	TraceParent func(t *Task, step int) string
 }
 
 // withDefaults returns a copy with its zeros filled.

@@ -27,6 +27,8 @@ type QueueStatus struct {
 	Limit
 	Pending int `json:"pending"` // tasks without a lease, those that are not due included
 	Running int `json:"running"` // tasks that are claimed
+	// WaitingSince is when the task became due that goes next in the queue, or that waits for the plugin's limit; zero: none is due.
+	WaitingSince time.Time `json:"waiting_since,omitzero"`
 }
 
 // DefaultQueue is the queue of tasks that name none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/taskhost/taskhost/manager/internal/agenda"
 )
@@ -91,6 +92,9 @@ func queueStatuses(groups []agenda.Status) []QueueStatus {
 	for i, g := range groups {
 		q := QueueStatus{Pending: g.Pending, Running: g.Running}
 		q.Paused, q.Concurrency, q.Rate = g.Limit.Paused, g.Limit.Concurrency, Rate{g.Limit.Tasks, g.Limit.Per}
+		if g.Since != 0 {
+			q.WaitingSince = time.Unix(0, g.Since).UTC()
+		}
 		if g.Plugin {
 			q.Plugin = g.Name
 		} else {

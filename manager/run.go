@@ -152,7 +152,7 @@ func (r *run) steps(t *Task) {
 		ctx, done := stepContext(r.ctx, t.ID, step, spec.StepTimeout)
 		call := abi.Call{
 			Plugin: step.Plugin, Function: step.Function, Input: input, Config: step.Config,
-			Task: t.ID, Attempt: t.Attempt, Vars: r.vars,
+			Task: t.ID, Attempt: t.Attempt, TraceParent: r.m.traceParent(t, i), Vars: r.vars,
 			Save: func(state []byte) error { return r.saveCheckpoint(i, state) },
 		}
 		if t.CheckpointStep == i {
@@ -186,6 +186,14 @@ func (r *run) steps(t *Task) {
 		}
 	}
 	r.ended.output, r.err = input, nil
+}
+
+// traceParent is where a step is in its trace; empty: nowhere.
+func (m *Manager) traceParent(t *Task, step int) string {
+	if m.cfg.TraceParent == nil {
+		return t.Spec.TraceParent
+	}
+	return m.cfg.TraceParent(t, step)
 }
 
 // stepContext bounds the time of a step.

@@ -107,6 +107,9 @@ type Spec struct {
 	// order, each a JSON value if it is one, else a string. The task has no input of its own then.
 	Collect bool
 
+	// TraceParent is the W3C traceparent of whoever submits the task, so that its trace goes on in the task. Default: none.
+	TraceParent string
+
 	// Func is the function of a task of KindFunc. It has no JSON form, and a store that persists refuses it.
 	Func Func
 }

@@ -267,6 +267,8 @@ func checkOrder(s *Spec) error {
 		return abi.Errorf(abi.CodeInvalid, "the task waits for %d others; at most %d are allowed", len(s.After), MaxAfter)
 	case len(s.After) == 0 && s.AfterFailed != "":
 		return abi.Errorf(abi.CodeInvalid, "after_failed says what to do when another task fails: name it in after")
+	case s.TraceParent != "" && !validTraceParent(s.TraceParent):
+		return abi.Errorf(abi.CodeInvalid, "traceparent %.128q is none of W3C Trace Context, such as 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", s.TraceParent)
 	case s.AfterFailed != "" && s.AfterFailed != AfterFail && s.AfterFailed != AfterSkip && s.AfterFailed != AfterRun:
 		return abi.Errorf(abi.CodeInvalid, "after_failed is %.40q; it must be %s, %s or %s", s.AfterFailed, AfterFail, AfterSkip, AfterRun)
 	}
@@ -276,6 +278,11 @@ func checkOrder(s *Spec) error {
 		}
 	}
 	return nil
+}
+
+func validTraceParent(s string) bool {
+	_, ok := abi.ParseTraceParent(s)
+	return ok
 }
 
 // plain reports whether s is at most limit bytes of UTF-8 without control characters.

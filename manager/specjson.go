@@ -31,6 +31,7 @@ type specJSON struct {
 	After       []string          `json:"after,omitempty"`
 	AfterFailed AfterFailed       `json:"after_failed,omitempty"`
 	Collect     bool              `json:"collect,omitempty"`
+	TraceParent string            `json:"traceparent,omitempty"`
 }
 
 // stepJSON is a step with more than its name.
@@ -94,7 +95,7 @@ func (s Spec) MarshalJSON() ([]byte, error) {
 		Retry: retryJSON{s.Retry.MaxAttempts, duration(s.Retry.Backoff), duration(s.Retry.MaxBackoff), s.Retry.Codes},
 		Queue: s.Queue, Priority: s.Priority, RunAt: s.RunAt, Expiry: duration(s.Expiry),
 		Unique: uniqueJSON{s.Unique.Key, duration(s.Unique.Window), s.Unique.Existing},
-		After:  s.After, AfterFailed: s.AfterFailed, Collect: s.Collect,
+		After:  s.After, AfterFailed: s.AfterFailed, Collect: s.Collect, TraceParent: s.TraceParent,
 	}
 	for _, step := range s.Steps {
 		var v any = step.String()
@@ -121,7 +122,7 @@ func decodeSpec(data []byte, strict bool) (Spec, error) {
 		Retry: Retry{w.Retry.MaxAttempts, time.Duration(w.Retry.Backoff), time.Duration(w.Retry.MaxBackoff), w.Retry.Codes},
 		Queue: w.Queue, Priority: w.Priority, RunAt: w.RunAt, Expiry: time.Duration(w.Expiry),
 		Unique: Unique{w.Unique.Key, time.Duration(w.Unique.Window), w.Unique.Existing},
-		After:  w.After, AfterFailed: w.AfterFailed, Collect: w.Collect,
+		After:  w.After, AfterFailed: w.AfterFailed, Collect: w.Collect, TraceParent: w.TraceParent,
 	}
 	if w.Delay != 0 {
 		if !w.RunAt.IsZero() {

@@ -22,13 +22,26 @@ func newObserver(o prometheus.Observer) *observer {
 	return &observer{plain: o, exemplar: e}
 }
 
-// observe records a value that came up in a task at a time.
-func (o *observer) observe(v float64, task string, at time.Time) {
+// observe records a value that came up at a time, and calls labels for an exemplar when it is time for one.
+func (o *observer) observe(v float64, at time.Time, labels func() prometheus.Labels) {
 	last, now := o.last.Load(), at.UnixNano()
-	// The exemplar's limit is 128 runes for name and value; ids are UUIDs.
-	if task == "" || len(task) > 100 || now-last < int64(time.Second) || !o.last.CompareAndSwap(last, now) {
-		o.plain.Observe(v)
-		return
+	if now-last >= int64(time.Second) && o.last.CompareAndSwap(last, now) {
+		if l := labels(); len(l) > 0 {
+			o.exemplar.ObserveWithExemplar(v, l)
+			return
+		}
 	}
-	o.exemplar.ObserveWithExemplar(v, prometheus.Labels{"task_id": task})
+	o.plain.Observe(v)
+}
+
+// exemplarLabels name a task and its trace, as far as known. Prometheus takes 128 runes of names and values.
+func exemplarLabels(task, trace string) prometheus.Labels {
+	l := prometheus.Labels{}
+	if task != "" && len(task) <= 64 {
+		l["task_id"] = task
+	}
+	if trace != "" {
+		l["trace_id"] = trace
+	}
+	return l
 }

@@ -44,20 +44,14 @@ type claim struct {
 	users  int // series
 }
 
-func newGuestMetrics() *guestMetrics {
-	return &guestMetrics{
-		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "taskhost_guest_metrics_dropped_total",
-			Help: "Values of guests' metrics that cannot be shown: bad names, a name used for another kind, too many series.",
-		}, []string{"plugin", "reason"}),
+func newGuestMetrics(mk *maker) *guestMetrics {
+	return keep(mk, &guestMetrics{
+		dropped: mk.counter("taskhost_guest_metrics_dropped_total",
+			"Values of guests' metrics that cannot be shown: bad names, a name used for another kind, too many series.", "plugin", "reason"),
 		bounds:  guestBuckets(),
 		plugins: map[string]*guestPlugin{},
 		claims:  map[string]*claim{},
-	}
-}
-
-func (g *guestMetrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{g.dropped, g}
+	})
 }
 
 // record adds one value that a guest of the plugin reported.

@@ -9,7 +9,7 @@ import (
 )
 
 // logTask writes one line for a change of state of a task. Progress is none.
-func logTask(log *slog.Logger, e manager.Event) {
+func (m *Monitor) logTask(e manager.Event) {
 	level := slog.LevelDebug
 	switch {
 	case e.Kind == manager.EventProgress:
@@ -23,10 +23,14 @@ func logTask(log *slog.Logger, e manager.Event) {
 		level = slog.LevelInfo
 	}
 	ctx := context.Background()
-	if !log.Enabled(ctx, level) {
+	if !m.log.Enabled(ctx, level) {
 		return
 	}
-	log.LogAttrs(ctx, level, "task "+string(e.Kind), taskAttrs(e)...)
+	attrs := taskAttrs(e)
+	if trace := m.tracing.traceID(&e.Task); trace != "" {
+		attrs = append(attrs, slog.String("trace_id", trace))
+	}
+	m.log.LogAttrs(ctx, level, "task "+string(e.Kind), attrs...)
 }
 
 // taskAttrs are what a line tells of a task: which, what it runs, where it stands, and the error.

@@ -1,10 +1,12 @@
 package monitor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -24,6 +26,16 @@ type Config struct {
 	Logger *slog.Logger
 	// Health, when set, is asked by /healthz: an error is the reason why nothing can run here now. It must be quick.
 	Health func() error
+	// Ready, when set, is asked by /readyz: an error is the reason why no work should be sent here now. It must be quick. Default: Health.
+	Ready func() error
+
+	// Tracing gets the events, too. Default: no traces.
+	Tracing *Tracing
+	// NativeHistograms gives histograms fine buckets of their own, which Prometheus reads when it is told to scrape native histograms. The
+	// fixed buckets stay for everybody else.
+	NativeHistograms bool
+	// Version is that of the program, for taskhost_build_info. Default: unknown.
+	Version string
 }
 
 // Monitor listens to a host and a manager. Make one with New. Its methods are safe for concurrent use and return quickly.
@@ -31,8 +43,13 @@ type Monitor struct {
 	tasks   *taskMetrics
 	plugins *pluginMetrics
 	guests  *guestMetrics
+	store   *storeOps
+	http    *httpMetrics
+	sources *sources
 	log     *slog.Logger
+	tracing *Tracing
 	health  func() error
+	ready   func() error
 	gather  prometheus.Gatherer
 }
 
@@ -56,25 +73,36 @@ func New(cfg Config) (*Monitor, error) {
 	if cfg.Health == nil {
 		cfg.Health = func() error { return nil }
 	}
-	m := &Monitor{
-		tasks: newTaskMetrics(), plugins: newPluginMetrics(), guests: newGuestMetrics(),
-		log: cfg.Logger, health: cfg.Health, gather: cfg.Gatherer,
+	if cfg.Ready == nil {
+		cfg.Ready = cfg.Health
 	}
-	var done []prometheus.Collector
-	for _, c := range append(append(m.tasks.collectors(), m.plugins.collectors()...), m.guests.collectors()...) {
+	cfg.Version = cmp.Or(cfg.Version, "unknown")
+	mk := &maker{native: cfg.NativeHistograms}
+	queues := newNames(MaxNames)
+	m := &Monitor{
+		tasks: newTaskMetrics(mk, queues, cfg.Tracing), plugins: newPluginMetrics(mk), guests: newGuestMetrics(mk),
+		store: newStoreOps(mk), http: newHTTPMetrics(mk), sources: newSources(mk, queues),
+		log: cfg.Logger, tracing: cfg.Tracing, health: cfg.Health, ready: cfg.Ready, gather: cfg.Gatherer,
+	}
+	cfg.Tracing.metrics(mk)
+	mk.gauge("taskhost_build_info", "1, with the version of taskhost and of Go.", "version", "goversion").
+		WithLabelValues(cfg.Version, runtime.Version()).Set(1)
+	for i, c := range mk.made {
 		if err := cfg.Registerer.Register(c); err != nil {
-			for _, c := range done {
+			for _, c := range mk.made[:i] {
 				cfg.Registerer.Unregister(c)
 			}
 			return nil, fmt.Errorf("monitor: register metrics: %w", err)
 		}
-		done = append(done, c)
 	}
 	return m, nil
 }
 
 // HostEvent is for host.Config.OnEvent.
 func (m *Monitor) HostEvent(e host.Event) {
+	if m.tracing != nil {
+		m.tracing.hostEvent(&e)
+	}
 	switch e.Kind {
 	case host.EventMetric:
 		m.guests.record(m.plugins.plugins.bound(e.Plugin), e.Metric)
@@ -88,22 +116,31 @@ func (m *Monitor) HostEvent(e host.Event) {
 
 // TaskEvent is for manager.Config.OnEvent.
 func (m *Monitor) TaskEvent(e manager.Event) {
+	if m.tracing != nil {
+		m.tracing.taskEvent(&e)
+	}
 	m.tasks.event(e)
-	logTask(m.log, e)
+	m.logTask(e)
 }
 
-// Handler serves GET /metrics and GET /healthz: 200 and "ok", or 503 and the reason.
+// Handler serves GET /metrics, and GET /healthz and /readyz: 200 and "ok", or 503 and the reason.
 func (m *Monitor) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.gather, promhttp.HandlerOpts{EnableOpenMetrics: true}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /healthz", probe(m.health))
+	mux.HandleFunc("GET /readyz", probe(m.ready))
+	return mux
+}
+
+func probe(ask func() error) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		if err := m.health(); err != nil {
+		w.Header().Set("Cache-Control", "no-store")
+		if err := ask(); err != nil {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			fmt.Fprintln(w, err)
 			return
 		}
 		fmt.Fprintln(w, "ok")
-	})
-	return mux
+	}
 }

@@ -23,6 +23,9 @@ type pluginMetrics struct {
 	wait          *prometheus.HistogramVec
 	ticks         *prometheus.CounterVec
 	memory        *prometheus.HistogramVec
+	requests      *prometheus.CounterVec
+	requestTime   *prometheus.HistogramVec
+	restores      *prometheus.CounterVec
 	instances     *prometheus.GaugeVec
 	instantiated  *prometheus.CounterVec
 	instantiation *prometheus.HistogramVec
@@ -41,41 +44,31 @@ type callSeries struct {
 	duration *observer
 	wait     prometheus.Observer
 	memory   prometheus.Observer
+	restores prometheus.Counter
 }
 
-func newPluginMetrics() *pluginMetrics {
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	}
-	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
-	}
-	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
-	}
+func newPluginMetrics(mk *maker) *pluginMetrics {
 	return &pluginMetrics{
 		plugins: newNames(MaxNames), functions: map[string]*names{}, series: map[callKey]*callSeries{},
 		live: map[string]map[instancesOf]int{},
 
-		calls:    counter("taskhost_calls_total", "Calls of plugins that ended, by the code of their error.", "plugin", "function", "code"),
-		duration: histogram("taskhost_call_duration_seconds", "Run time of calls.", durationBuckets(), "plugin", "function"),
-		wait:     histogram("taskhost_call_wait_seconds", "Time that calls waited for an instance.", durationBuckets(), "plugin"),
-		ticks:    counter("taskhost_call_ticks_total", "Fuel that calls used.", "plugin", "function"),
-		memory: histogram("taskhost_call_peak_memory_bytes", "Peak memory of calls.",
+		calls:    mk.counter("taskhost_calls_total", "Calls of plugins that ended, by the code of their error.", "plugin", "function", "code"),
+		duration: mk.histogram("taskhost_call_duration_seconds", "Run time of calls.", durationBuckets(), "plugin", "function"),
+		wait:     mk.histogram("taskhost_call_wait_seconds", "Time that calls waited for an instance.", durationBuckets(), "plugin"),
+		ticks:    mk.counter("taskhost_call_ticks_total", "Fuel that calls used.", "plugin", "function"),
+		memory: mk.histogram("taskhost_call_peak_memory_bytes", "Peak memory of calls.",
 			prometheus.ExponentialBuckets(64<<10, 4, 9), "plugin"), // 64 KiB to 4 GiB
-		instances:     gauge("taskhost_instances", "Sandboxes that exist now.", "plugin"),
-		instantiated:  counter("taskhost_instantiations_total", "Sandboxes that were made.", "plugin"),
-		instantiation: histogram("taskhost_instantiation_duration_seconds", "Time to make a sandbox.", durationBuckets(), "plugin"),
-		swaps:         counter("taskhost_swaps_total", "Changes of a plugin's current version: load, rollback, remove.", "plugin", "operation"),
-		load:          histogram("taskhost_load_duration_seconds", "Time to load a version, compiling included.", durationBuckets(), "plugin"),
-		refusals:      counter("taskhost_refusals_total", "Versions that were refused, by code.", "plugin", "code"),
-		version:       gauge("taskhost_version_info", "1 for the version that is current.", "plugin", "version"),
-	}
-}
-
-func (m *pluginMetrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{
-		m.calls, m.duration, m.wait, m.ticks, m.memory, m.instances, m.instantiated, m.instantiation, m.swaps, m.load, m.refusals, m.version,
+		requests: mk.counter("taskhost_guest_http_requests_total",
+			"HTTP requests of guests that ended, by the class of the status or the code of the error.", "plugin", "result"),
+		requestTime:   mk.histogram("taskhost_guest_http_request_duration_seconds", "Time of HTTP requests of guests.", durationBuckets(), "plugin"),
+		restores:      mk.counter("taskhost_restores_total", "Sandboxes that were put back after a call, to serve the next.", "plugin"),
+		instances:     mk.gauge("taskhost_instances", "Sandboxes that exist now.", "plugin"),
+		instantiated:  mk.counter("taskhost_instantiations_total", "Sandboxes that were made.", "plugin"),
+		instantiation: mk.histogram("taskhost_instantiation_duration_seconds", "Time to make a sandbox.", durationBuckets(), "plugin"),
+		swaps:         mk.counter("taskhost_swaps_total", "Changes of a plugin's current version: load, rollback, remove.", "plugin", "operation"),
+		load:          mk.histogram("taskhost_load_duration_seconds", "Time to load a version, compiling included.", durationBuckets(), "plugin"),
+		refusals:      mk.counter("taskhost_refusals_total", "Versions that were refused, by code.", "plugin", "code"),
+		version:       mk.gauge("taskhost_version_info", "1 for the version that is current.", "plugin", "version"),
 	}
 }
 
@@ -83,7 +76,10 @@ func (m *pluginMetrics) event(e host.Event) {
 	plugin := m.plugins.bound(e.Plugin)
 	switch e.Kind {
 	case host.EventCall:
-		m.call(plugin, e)
+		m.call(plugin, &e)
+	case host.EventHTTP:
+		m.requests.WithLabelValues(plugin, requestResult(&e)).Inc()
+		m.requestTime.WithLabelValues(plugin).Observe(e.Duration.Seconds())
 	case host.EventInstantiate:
 		m.setInstances(plugin, e)
 		m.instantiated.WithLabelValues(plugin).Inc()
@@ -109,7 +105,7 @@ func (m *pluginMetrics) event(e host.Event) {
 }
 
 // call records a call that ended.
-func (m *pluginMetrics) call(plugin string, e host.Event) {
+func (m *pluginMetrics) call(plugin string, e *host.Event) {
 	s := m.of(plugin, e.Function, codeLabel(e.Err))
 	s.calls.Inc()
 	s.ticks.Add(float64(e.Usage.Ticks))
@@ -117,8 +113,21 @@ func (m *pluginMetrics) call(plugin string, e host.Event) {
 	if e.Version == "" { // it never ran
 		return
 	}
-	s.duration.observe(e.Usage.Duration.Seconds(), e.Task, e.Time)
+	s.duration.observe(e.Usage.Duration.Seconds(), e.Time, func() prometheus.Labels {
+		return exemplarLabels(e.Task, recordedTrace(e.TraceParent))
+	})
 	s.memory.Observe(float64(e.Usage.PeakMemory))
+	if e.Restored {
+		s.restores.Inc()
+	}
+}
+
+// requestResult is what became of a guest's HTTP request: "2xx" and so on, or the code of the error.
+func requestResult(e *host.Event) string {
+	if status := e.HTTP.Status; e.Err == nil && status >= 100 && status < 1000 {
+		return string(rune('0'+status/100)) + "xx"
+	}
+	return codeLabel(e.Err)
 }
 
 func (m *pluginMetrics) of(plugin, function, code string) *callSeries {
@@ -142,6 +151,7 @@ func (m *pluginMetrics) of(plugin, function, code string) *callSeries {
 			duration: newObserver(m.duration.WithLabelValues(plugin, function)),
 			wait:     m.wait.WithLabelValues(plugin),
 			memory:   m.memory.WithLabelValues(plugin),
+			restores: m.restores.WithLabelValues(plugin),
 		}
 		m.series[key] = s
 	}

@@ -13,12 +13,16 @@ import (
 // taskMetrics are the metrics of tasks.
 type taskMetrics struct {
 	names      *names
+	queues     *names
+	tracing    *Tracing
 	operations *prometheus.CounterVec
 	entered    *prometheus.CounterVec
 	failures   *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
+	wait       *prometheus.HistogramVec
 	running    *runningTasks
 	series     sync.Map // taskKey to *taskSeries
+	waits      sync.Map // name of a queue to *observer
 }
 
 type taskKey struct {
@@ -32,35 +36,18 @@ type taskSeries struct {
 	duration *observer // final statuses only
 }
 
-func newTaskMetrics() *taskMetrics {
+func newTaskMetrics(mk *maker, queues *names, tracing *Tracing) *taskMetrics {
 	return &taskMetrics{
-		names: newNames(MaxNames),
-		operations: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "taskhost_task_operations_total", Help: "What happened to tasks, and their status after it.",
-		}, []string{"operation", "status"}),
-		entered: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "taskhost_tasks_total", Help: "Tasks that entered a status. Running counts attempts.",
-		}, []string{"name", "status"}),
-		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "taskhost_task_failures_total", Help: "Failed tasks by the code of their error.",
-		}, []string{"name", "code"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "taskhost_task_duration_seconds", Help: "Time of tasks from their first start to their end, by final status.",
-			Buckets: durationBuckets(),
-		}, []string{"name", "status"}),
-		running: newRunningTasks(),
+		names: newNames(MaxNames), queues: queues, tracing: tracing,
+		operations: mk.counter("taskhost_task_operations_total", "What happened to tasks, and their status after it.", "operation", "status"),
+		entered:    mk.counter("taskhost_tasks_total", "Tasks that entered a status. Running counts attempts.", "name", "status"),
+		failures:   mk.counter("taskhost_task_failures_total", "Failed tasks by the code of their error.", "name", "code"),
+		duration: mk.histogram("taskhost_task_duration_seconds", "Time of tasks from their first start to their end, by final status.",
+			durationBuckets(), "name", "status"),
+		wait: mk.histogram("taskhost_queue_wait_seconds", "Time that tasks waited for their first start, from when they were due.",
+			durationBuckets(), "queue"),
+		running: keep(mk, newRunningTasks()),
 	}
-}
-
-// durationBuckets are 10 µs to 1,000 s in steps of about three.
-func durationBuckets() []float64 {
-	return []float64{
-		.00001, .00003, .0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 100, 300, 1000,
-	}
-}
-
-func (m *taskMetrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.operations, m.entered, m.failures, m.duration, m.running}
 }
 
 // noStatus is the status of an operation that left no task behind.
@@ -90,6 +77,9 @@ func (m *taskMetrics) event(e manager.Event) {
 	case manager.EventStart:
 		m.of(name, t.Status).entered.Inc()
 		m.running.start(t.ID, name, t.Progress)
+		if t.Attempt == 1 {
+			m.waited(t)
+		}
 	case manager.EventLost:
 		m.running.end(t.ID)
 	case manager.EventFinish:
@@ -97,12 +87,28 @@ func (m *taskMetrics) event(e manager.Event) {
 		s := m.of(name, t.Status)
 		s.entered.Inc()
 		if !t.StartedAt.IsZero() {
-			s.duration.observe(t.Duration().Seconds(), t.ID, t.FinishedAt)
+			s.duration.observe(t.Duration().Seconds(), t.FinishedAt, func() prometheus.Labels { return m.exemplar(t) })
 		}
 		if t.Status == manager.StatusFailed {
 			m.failures.WithLabelValues(name, codeLabel(t.Err())).Inc()
 		}
 	}
+}
+
+// waited records how long a task that starts for the first time has waited.
+func (m *taskMetrics) waited(t *manager.Task) {
+	o, ok := m.waits.Load(t.Spec.Queue)
+	if !ok {
+		queue := m.queues.bound(t.Spec.Queue)
+		if o, ok = m.waits.Load(queue); !ok {
+			o, _ = m.waits.LoadOrStore(queue, newObserver(m.wait.WithLabelValues(queue)))
+		}
+	}
+	o.(*observer).observe(t.AttemptAt.Sub(waitsSince(t)).Seconds(), t.AttemptAt, func() prometheus.Labels { return m.exemplar(t) })
+}
+
+func (m *taskMetrics) exemplar(t *manager.Task) prometheus.Labels {
+	return exemplarLabels(t.ID, m.tracing.traceID(t))
 }
 
 func (m *taskMetrics) of(name string, status manager.Status) *taskSeries {

@@ -48,8 +48,8 @@ var rules = []rule{
 		pkg: "monitor", own: []string{"abi", "host", "manager"},
 		modules: append([]string{
 			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
-		}, prometheus...),
-		why: "monitoring listens to events; Prometheus is linked in here and nowhere below",
+		}, slices.Concat(prometheus, opentelemetry)...),
+		why: "monitoring listens to events; Prometheus and OpenTelemetry are linked in here and nowhere below",
 	},
 	{
 		pkg: "client", own: []string{"abi", "manager"},
@@ -100,7 +100,7 @@ var rules = []rule{
 			"github.com/vbauerster/mpb/v8", "github.com/VividCortex/ewma", "github.com/acarl005/stripansi",
 			"github.com/mattn/go-runewidth", "github.com/clipperhouse/uax29/v2", "github.com/rivo/uniseg", "golang.org/x/term",
 			"go.yaml.in/yaml/v3",
-		}, slices.Concat(prometheus, sqlite, huma, bubbletea)...),
+		}, slices.Concat(prometheus, opentelemetry, sqlite, huma, bubbletea)...),
 		why: "the CLI ties everything together; a new dependency is a decision, so it is listed",
 	},
 }
@@ -110,6 +110,16 @@ var prometheus = []string{
 	"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "github.com/prometheus/common",
 	"github.com/prometheus/procfs", "github.com/beorn7/perks", "github.com/cespare/xxhash/v2", "github.com/munnerz/goautoneg",
 	"github.com/klauspost/compress", "google.golang.org/protobuf", "github.com/kylelemons/godebug", "go.yaml.in/yaml/v2",
+}
+
+// opentelemetry is what the SDK for traces and its exporter are built from; the exporter's messages bring gRPC along.
+var opentelemetry = []string{
+	"go.opentelemetry.io/otel", "go.opentelemetry.io/otel/log", "go.opentelemetry.io/otel/metric", "go.opentelemetry.io/otel/sdk",
+	"go.opentelemetry.io/otel/trace", "go.opentelemetry.io/otel/exporters/otlp/otlptrace",
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp", "go.opentelemetry.io/auto/sdk", "go.opentelemetry.io/proto/otlp",
+	"github.com/cenkalti/backoff/v5", "github.com/go-logr/logr", "github.com/go-logr/stdr", "github.com/grpc-ecosystem/grpc-gateway/v2",
+	"google.golang.org/grpc", "google.golang.org/genproto/googleapis/api", "google.golang.org/genproto/googleapis/rpc",
+	"golang.org/x/net", "golang.org/x/text",
 }
 
 // huma is what the HTTP API's framework is built from.

@@ -58,7 +58,8 @@ func randomSpec(r *rand.Rand) manager.Spec {
 		Retry: manager.Retry{
 			MaxAttempts: r.IntN(3), Backoff: some(r, time.Second), MaxBackoff: some(r, time.Minute), Codes: some(r, []abi.Code{abi.CodeFailed}),
 		},
-		Args: some(r, map[string]any{"a": "b", "n": json.Number("12345678901234567890")}),
+		TraceParent: some(r, randomText(r)),
+		Args:        some(r, map[string]any{"a": "b", "n": json.Number("12345678901234567890")}),
 	}
 	for range r.IntN(3) {
 		s.Steps = append(s.Steps, manager.Step{
@@ -129,7 +130,7 @@ func TestEncodeHasEveryField(t *testing.T) {
 		typ    reflect.Type
 		fields int
 	}{
-		{reflect.TypeFor[manager.Task](), 31}, {reflect.TypeFor[manager.Spec](), 19}, {reflect.TypeFor[manager.Attempt](), 7},
+		{reflect.TypeFor[manager.Task](), 31}, {reflect.TypeFor[manager.Spec](), 20}, {reflect.TypeFor[manager.Attempt](), 7},
 		{reflect.TypeFor[manager.Retry](), 4}, {reflect.TypeFor[manager.Unique](), 3}, {reflect.TypeFor[manager.Step](), 4},
 		{reflect.TypeFor[abi.Usage](), 4},
 	} {

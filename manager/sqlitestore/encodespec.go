@@ -52,6 +52,7 @@ func appendSpec(b []byte, s *manager.Spec) ([]byte, error) {
 	}
 	o.text("after_failed", string(s.AfterFailed))
 	o.truth("collect", s.Collect)
+	o.text("traceparent", s.TraceParent)
 	o.close()
 	return o.b, o.err
 }

@@ -83,6 +83,9 @@ func queueStatuses(groups []agenda.Status) []manager.QueueStatus {
 	for i, g := range groups {
 		q := manager.QueueStatus{Pending: g.Pending, Running: g.Running}
 		q.Paused, q.Concurrency, q.Rate = g.Limit.Paused, g.Limit.Concurrency, manager.Rate{Tasks: g.Limit.Tasks, Per: g.Limit.Per}
+		if g.Since != 0 {
+			q.WaitingSince = time.Unix(0, g.Since).UTC()
+		}
 		if g.Plugin {
 			q.Plugin = g.Name
 		} else {

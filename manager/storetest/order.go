@@ -195,6 +195,10 @@ func listQueues(t *testing.T, s manager.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if age := time.Since(got[0].WaitingSince); age < 0 || age > time.Minute {
+		t.Errorf("the task that goes next waits since %v", got[0].WaitingSince)
+	}
+	got[0].WaitingSince = time.Time{}
 	want := []manager.QueueStatus{
 		{Limit: manager.Limit{Queue: "a"}, Pending: 1, Running: 1},
 		{Limit: manager.Limit{Queue: "idle", Concurrency: 3, Rate: manager.Rate{Tasks: 1, Per: time.Second}}},

@@ -144,6 +144,14 @@ func (a *Agenda[P]) unlist(q *group[P]) {
 	q.ready.items = q.ready.items[:0]
 }
 
+// head is when the first entry of what is ready or parked became due; 0: there is none.
+func (g *group[P]) head() int64 {
+	if it := g.ready.first(inState[P]); it != nil {
+		return it.e.since
+	}
+	return 0
+}
+
 // count makes an entry count as running.
 func (a *Agenda[P]) count(e *Entry[P]) {
 	if e.counted {
@@ -220,13 +228,15 @@ type Status struct {
 	Limit   Limit
 	Pending int
 	Running int
+	Since   int64 // when the task became due that goes next, or, of a plugin, that waits for its limit; 0: there is none
 }
 
 // Groups lists the queues and then the plugins that have a limit or tasks, each sorted by name.
 func (a *Agenda[P]) Groups() []Status {
 	var list []Status
 	for name, g := range a.queues {
-		list = append(list, Status{Name: name, Limit: g.limit, Pending: g.tasks - g.running, Running: g.running})
+		list = append(list, Status{Name: name, Limit: g.limit, Pending: g.tasks - g.running, Running: g.running, Since: g.head()})
+		a.rest(g)
 	}
 	tasks := make(map[string]int)
 	for _, s := range a.sorts {
@@ -235,7 +245,7 @@ func (a *Agenda[P]) Groups() []Status {
 		}
 	}
 	for name, g := range a.plugins {
-		list = append(list, Status{Name: name, Plugin: true, Limit: g.limit, Pending: tasks[name] - g.running, Running: g.running})
+		list = append(list, Status{Name: name, Plugin: true, Limit: g.limit, Pending: tasks[name] - g.running, Running: g.running, Since: g.head()})
 	}
 	slices.SortFunc(list, func(x, y Status) int {
 		switch {
