@@ -180,7 +180,7 @@ func TestTop(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	x := newTerminal(t, 100, 40, scriptEnvOnce(t), "top", "--server", s.url)
+	x := newTerminal(t, 100, 40, scriptEnv(t), "top", "--server", s.url)
 	x.shows("taskhost top", s.url, "live", "Running 0", "Queues 1", "mail", "Failures 1", shortID(failing), "not_found", "Plugins 3", "markdown", "q quit")
 	first := submit(counting("first"))
 	second := submit(counting("second"))
