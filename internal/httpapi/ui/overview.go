@@ -35,6 +35,9 @@ type plot struct {
 	Lines           []line
 }
 
+// Drawn tells whether there is something to draw yet.
+func (p plot) Drawn() bool { return len(p.Lines) > 0 && p.Lines[0].Path != "" }
+
 type line struct {
 	Name, Class, Now string
 	Path             string // of an SVG of 600 by 150

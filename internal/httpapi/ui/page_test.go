@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -175,55 +174,6 @@ func TestReadingWithoutScripts(t *testing.T) {
 	b.visit("/plugins/agent")
 	b.stable(chromedp.SetValue(chromedp.CSS("#try-input"), `{"steps": 1}`), chromedp.Click(chromedp.CSS("#try button")), chromedp.WaitReady(chromedp.CSS("#task")))
 	b.shot("tried")
-}
-
-// TestAccessibility lets axe-core look at every page, in the light and in the dark, and as on a phone.
-func TestAccessibility(t *testing.T) {
-	s := server(t)
-	demoOnce(t)
-	axe, err := os.ReadFile(filepath.Join(build, "testdata", "axe.js"))
-	if err != nil {
-		t.Fatalf("%v; run make plugins first", err)
-	}
-	running := s.submit(t, slow("seen", 3000, 10))
-	defer s.stop(t, running.ID)
-	page, err := s.tasks.List(t.Context(), manager.Filter{Name: "publish-notes", Status: []manager.Status{manager.StatusFailed}})
-	if err != nil || len(page.Tasks) == 0 {
-		t.Fatal(err)
-	}
-	b := open(t, s)
-	b.tolerate("404 (Not Found)")
-	check := func(path, options string) {
-		t.Helper()
-		for _, finding := range eval[[]finding](b, `axe.run(document, {resultTypes: ["violations"], `+options+`}).then((r) => r.violations.map((v) => (
-			{impact: v.impact, id: v.id, help: v.help, nodes: v.nodes.slice(0, 3).map((n) => n.html + " " + n.failureSummary)})))`) {
-			if finding.Impact == "serious" || finding.Impact == "critical" {
-				t.Errorf("%s: %s: %s: %s\n\t%s", path, finding.Impact, finding.ID, finding.Help, strings.Join(finding.Nodes, "\n\t"))
-			}
-		}
-	}
-	for _, path := range []string{
-		"/", "/tasks", "/tasks?queue=none", "/tasks/" + running.ID, "/tasks/" + page.Tasks[0].ID, "/plugins", "/plugins/agent", "/queues", "/schedules", "/login?failed=denied", "/nothing",
-	} {
-		b.visit(path)
-		b.wait(`document.readyState === "complete"`)
-		eval[any](b, string(axe)+"; null")
-		check(path, "")
-		b.prefer("dark")
-		check(path, `runOnly: ["color-contrast", "link-in-text-block"]`)
-		b.size(360, 740)
-		check(path, `runOnly: ["scrollable-region-focusable", "target-size"]`)
-		if wide := eval[int](b, "document.documentElement.scrollWidth"); wide > 360 {
-			t.Errorf("%s: %d pixels wide on a phone of 360", path, wide)
-		}
-		b.size(1280, 800)
-		b.prefer("light")
-	}
-}
-
-type finding struct {
-	Impact, ID, Help string
-	Nodes            []string
 }
 
 func TestUploadSwapAndRollBack(t *testing.T) {

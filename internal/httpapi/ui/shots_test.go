@@ -1,17 +1,22 @@
 package ui_test
 
 import (
-	"fmt"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/taskhost/taskhost/manager"
 )
 
-// TestScreenshots puts pictures of every page into build/screenshots, in the light, in the dark and as on a phone. It checks that they can
-// be taken; what they show is for eyes.
-func TestScreenshots(t *testing.T) {
-	s := server(t)
-	demoOnce(t)
+// images makes the pictures of the README: go test ./internal/httpapi/ui -run TestImages -args -images
+var images = flag.Bool("images", false, "make the pictures of docs/images; it takes some minutes, since there has to be something to see")
+
+// looks are the pages that eyes and axe-core look at.
+func looks(t *testing.T, s *system) (pages []look) {
+	t.Helper()
 	find := func(name string, status manager.Status) string {
 		t.Helper()
 		page, err := s.tasks.List(t.Context(), manager.Filter{Name: name, Status: []manager.Status{status}})
@@ -21,24 +26,112 @@ func TestScreenshots(t *testing.T) {
 		return "/tasks/" + page.Tasks[0].ID
 	}
 	running := s.submit(t, slow("transcode", 400, 50))
-	defer s.stop(t, running.ID)
+	t.Cleanup(func() { _ = s.tasks.Cancel(t.Context(), running.ID) })
+	return []look{
+		{"overview", "/"},
+		{"tasks", "/tasks"},
+		{"tasks-none", "/tasks?queue=none"},
+		{"task", find("publish-notes", manager.StatusCompleted)},
+		{"task-running", "/tasks/" + running.ID},
+		{"task-failed", find("publish-notes", manager.StatusFailed)},
+		{"plugins", "/plugins"},
+		{"plugin", "/plugins/agent"},
+		{"queues", "/queues"},
+		{"schedules", "/schedules"},
+		{"login", "/login?failed=denied"},
+		{"error", "/nothing"},
+	}
+}
+
+type look struct{ name, path string }
+
+// finding is something that axe-core does not like.
+type finding struct {
+	Impact, ID, Help string
+	Nodes            []string
+}
+
+// TestEveryPageForEverybody lets axe-core look at every page, in the light, in the dark, and as on a phone, and puts pictures of them into
+// build/screenshots, for eyes.
+func TestEveryPageForEverybody(t *testing.T) {
+	s := server(t)
+	demoOnce(t)
+	axe, err := os.ReadFile(filepath.Join(build, "testdata", "axe.js"))
+	if err != nil {
+		t.Fatalf("%v; run make plugins first", err)
+	}
 	b := open(t, s)
-	for _, p := range []struct{ name, path string }{
-		{"overview", "/"}, {"tasks", "/tasks"}, {"task", find("publish-notes", manager.StatusCompleted)}, {"task-running", "/tasks/" + running.ID},
-		{"task-failed", find("publish-notes", manager.StatusFailed)}, {"plugins", "/plugins"}, {"plugin", "/plugins/agent"},
-		{"queues", "/queues"}, {"schedules", "/schedules"}, {"login", "/login"},
-	} {
+	b.tolerate("404 (Not Found)")
+	check := func(path, options string) {
+		t.Helper()
+		for _, finding := range eval[[]finding](b, `axe.run(document, {resultTypes: ["violations"], `+options+`}).then((r) => r.violations.map((v) => (
+			{impact: v.impact, id: v.id, help: v.help, nodes: v.nodes.slice(0, 3).map((n) => n.html + " " + n.failureSummary)})))`) {
+			if finding.Impact == "serious" || finding.Impact == "critical" {
+				t.Errorf("%s: %s: %s: %s\n\t%s", path, finding.Impact, finding.ID, finding.Help, strings.Join(finding.Nodes, "\n\t"))
+			}
+		}
+	}
+	for _, p := range looks(t, s) {
 		b.visit(p.path)
 		b.wait(`document.readyState === "complete"`)
 		b.shot(p.name)
+		eval[any](b, string(axe)+"; null")
+		check(p.path, "")
 		b.prefer("dark")
 		b.shot(p.name + "-dark")
+		check(p.path, `runOnly: ["color-contrast", "link-in-text-block"]`)
 		b.prefer("light")
 		b.size(360, 740)
 		b.shot(p.name + "-phone")
+		check(p.path, `runOnly: ["scrollable-region-focusable", "target-size"]`)
 		if wide := eval[int](b, "document.documentElement.scrollWidth"); wide > 360 {
-			t.Error(fmt.Errorf("%s: %d pixels wide on a phone of 360", p.path, wide))
+			t.Errorf("%s: %d pixels wide on a phone of 360", p.path, wide)
 		}
 		b.size(1280, 800)
+	}
+}
+
+// TestImages makes the pictures of the README when it is told to; else it looks at those that are there.
+func TestImages(t *testing.T) {
+	dir := filepath.Join("..", "..", "..", "docs", "images")
+	names := []string{"overview", "tasks", "task", "plugins"}
+	if *images {
+		takeImages(t, dir, names)
+	}
+	for _, name := range names {
+		info, err := os.Stat(filepath.Join(dir, name+".png"))
+		if err != nil || info.Size() > 150<<10 {
+			t.Errorf("the picture %s: %v, %v", name, info, err)
+		}
+	}
+}
+
+func takeImages(t *testing.T, dir string, names []string) {
+	t.Helper()
+	s, err := newSystem(manager.Config{MaxConcurrent: 12}, "agent", "text", "markdown")
+	if err != nil {
+		t.Fatal(err)
+	}
+	work(t, s, 4*time.Minute)
+	demo(t, s)
+	work(t, s, 15*time.Second)
+	b := open(t, s)
+	for _, p := range looks(t, s) {
+		for _, name := range names {
+			if p.name != name {
+				continue
+			}
+			b.visit(p.path)
+			b.wait(`document.readyState === "complete" && (!document.querySelector("[data-plot]") || document.querySelector(".uplot"))`)
+			b.see("taskhost")
+			from := strings.TrimPrefix(b.shot(p.name), "see ")
+			data, err := os.ReadFile(from)
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, name+".png"), data, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
