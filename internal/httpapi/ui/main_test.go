@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -53,14 +54,14 @@ type system struct {
 }
 
 func (s *system) close() {
-	for i := len(s.closes) - 1; i >= 0; i-- {
-		s.closes[i]()
+	for _, closes := range slices.Backward(s.closes) {
+		closes()
 	}
 }
 
 // shared is the server of most tests.
 var shared = sync.OnceValues(func() (*system, error) {
-	return newSystem(manager.Config{MaxConcurrent: 32}, "agent", "text", "markdown", "old=upper-c", "swap=upper-c", "bare=upper-wat")
+	return newSystem(manager.Config{MaxConcurrent: 32}, "agent", "text", "markdown", "chatty=sdk-go", "bare=upper-wat")
 })
 
 func server(t testing.TB) *system {
@@ -242,6 +243,9 @@ func until(t testing.TB, what string, ok func() bool) {
 		}
 	}
 }
+
+// unique is a name that no test has used, also not in a run before of the same process.
+func unique(name string) string { return fmt.Sprintf("%s-%d", name, time.Now().UnixNano()) }
 
 // slow is a task that counts for about a time.
 func slow(name string, steps, delay int) manager.Spec {

@@ -62,9 +62,9 @@ func TestListIsLiveAndKeepsWhatIsSelected(t *testing.T) {
 	s := server(t)
 	b := open(t, s)
 	spec := slow("live", 3000, 10)
-	spec.Queue = "live"
+	spec.Queue = unique("live")
 	first := s.submit(t, spec)
-	b.visit("/tasks?queue=live")
+	b.visit("/tasks?queue=" + spec.Queue)
 	b.wait(`document.querySelectorAll("tr[data-task]").length === 1`)
 	b.click(`tr[data-task] input[type="checkbox"]`)
 	b.wait(`document.querySelector("#picked").textContent === "1 selected"`)
@@ -81,7 +81,7 @@ func TestListIsLiveAndKeepsWhatIsSelected(t *testing.T) {
 	}
 	b.click(`input[name="all"]`)
 	b.click(`#bulk button[value="cancel"]`)
-	b.see("Cancel every task with queue live?")
+	b.see("Cancel every task with queue " + spec.Queue + "?")
 	b.click("button.danger")
 	s.ended(t, second.ID)
 	b.stable(chromedp.SetValue(chromedp.CSS("#f-label"), "a=b"), chromedp.SendKeys(chromedp.CSS("#f-label"), kb.Enter))

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/taskhost/taskhost/manager"
 )
 
@@ -112,26 +114,29 @@ func takeImages(t *testing.T, dir string, names []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	work(t, s, 4*time.Minute)
 	demo(t, s)
-	work(t, s, 15*time.Second)
+	work(t, s, 4*time.Minute)
 	b := open(t, s)
+	paths := map[string]string{"plugins": "/plugins/agent"}
 	for _, p := range looks(t, s) {
-		for _, name := range names {
-			if p.name != name {
-				continue
-			}
-			b.visit(p.path)
-			b.wait(`document.readyState === "complete" && (!document.querySelector("[data-plot]") || document.querySelector(".uplot"))`)
-			b.see("taskhost")
-			from := strings.TrimPrefix(b.shot(p.name), "see ")
-			data, err := os.ReadFile(from)
-			if err == nil {
-				err = os.WriteFile(filepath.Join(dir, name+".png"), data, 0o600)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+		if _, ok := paths[p.name]; !ok {
+			paths[p.name] = p.path
+		}
+	}
+	for _, name := range names {
+		b.visit(paths[name])
+		b.wait(`document.readyState === "complete" && (!document.querySelector("[data-plot]") || document.querySelector(".uplot"))`)
+		if name == "plugins" {
+			b.stable(chromedp.SetValue(chromedp.CSS("#try-input"), `{"steps": 200, "delay_ms": 20}`), chromedp.Click(chromedp.CSS("#try button")),
+				chromedp.Blur(chromedp.CSS("#try button")))
+			b.wait(`document.querySelector("#tried progress")?.value > 0.6`)
+		}
+		data, err := os.ReadFile(strings.TrimPrefix(b.shot(name), "see "))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name+".png"), data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }
