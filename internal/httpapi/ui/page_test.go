@@ -4,13 +4,16 @@ import (
 	"encoding/base64"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/taskhost/taskhost/client"
+	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/manager"
 )
 
@@ -243,4 +246,43 @@ func TestUploadSwapAndRollBack(t *testing.T) {
 	if done, err := s.client.DeleteAll(t.Context(), client.Selection{Filter: manager.Filter{Plugin: "swapped"}}); err != nil || done.Count != 1 {
 		t.Errorf("its task: %+v, %v", done, err)
 	}
+}
+
+func TestLogIn(t *testing.T) {
+	s := server(t)
+	tokens, err := auth.OpenFile(filepath.Join(t.TempDir(), "tokens"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, secret, err := tokens.Create("reader", auth.RoleRead, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guarded := *s
+	if guarded.url, err = s.listen(auth.New(auth.Config{Tokens: tokens}).Handler, true); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, &guarded)
+	b.visit("/tasks?status=failed")
+	b.see("This server wants a token.")
+	if eval[bool](b, `document.querySelector("nav") !== null`) {
+		t.Error("somebody who is not in sees the navigation")
+	}
+	for _, try := range []string{"th_wrong", secret} {
+		b.stable(chromedp.SendKeys(chromedp.CSS("#token"), try+kb.Enter))
+		if try != secret {
+			b.see("The token is wrong, has expired, or was removed.")
+		}
+	}
+	b.wait(`location.pathname + location.search === "/tasks?status=failed" && document.querySelector("#list") !== null`)
+	b.see("reader, role read")
+	if eval[bool](b, `document.querySelector("#bulk button") !== null`) {
+		t.Error("a reader sees buttons for many tasks")
+	}
+	task := s.submit(t, slow("seen by a reader", 2000, 10))
+	defer s.stop(t, task.ID)
+	b.visit("/tasks/" + task.ID)
+	b.wait(`document.querySelector("#link").dataset.state === "on" && document.querySelector("[data-bar]").value > 0`) // the stream has the session, too
+	b.click(`form[action="/logout"] button`)
+	b.see("This server wants a token.")
 }
