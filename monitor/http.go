@@ -76,10 +76,12 @@ func (m *Monitor) HTTP(next http.Handler) http.Handler {
 // Route tells [Monitor.HTTP] which pattern of a mux answered, where other handlers stand between the two. Of several, the innermost counts.
 func Route(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if route, ok := r.Context().Value(routeKey{}).(*routeOf); ok && route.pattern == "" {
+				route.pattern = r.Pattern
+			}
+		}()
 		mux.ServeHTTP(w, r)
-		if route, ok := r.Context().Value(routeKey{}).(*routeOf); ok && route.pattern == "" {
-			route.pattern = r.Pattern
-		}
 	})
 }
 
