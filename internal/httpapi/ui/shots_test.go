@@ -1,9 +1,16 @@
 package ui_test
 
 import (
+	"bytes"
 	"flag"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,7 +109,7 @@ func TestImages(t *testing.T) {
 	}
 	for _, name := range names {
 		info, err := os.Stat(filepath.Join(dir, name+".png"))
-		if err != nil || info.Size() > 150<<10 {
+		if err != nil || info.Size() > 150_000 {
 			t.Errorf("the picture %s: %v, %v", name, info, err)
 		}
 	}
@@ -131,12 +138,36 @@ func takeImages(t *testing.T, dir string, names []string) {
 				chromedp.Blur(chromedp.CSS("#try button")))
 			b.wait(`document.querySelector("#tried progress")?.value > 0.6`)
 		}
-		data, err := os.ReadFile(strings.TrimPrefix(b.shot(name), "see "))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name+".png"), data, 0o600)
-		}
-		if err != nil {
+		if err := squeeze(strings.TrimPrefix(b.shot(name), "see "), filepath.Join(dir, name+".png")); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// squeeze copies a picture with the 256 colours that most of it has, which a page hardly needs more of.
+func squeeze(from, to string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	picture, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	counts := map[color.Color]int{}
+	area := picture.Bounds()
+	for y := area.Min.Y; y < area.Max.Y; y++ {
+		for x := area.Min.X; x < area.Max.X; x++ {
+			counts[picture.At(x, y)]++
+		}
+	}
+	palette := color.Palette(slices.Collect(maps.Keys(counts)))
+	slices.SortFunc(palette, func(a, b color.Color) int { return counts[b] - counts[a] })
+	small := image.NewPaletted(area, palette[:min(256, len(palette))])
+	draw.Draw(small, area, picture, area.Min, draw.Src)
+	var out bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, small); err != nil {
+		return err
+	}
+	return os.WriteFile(to, out.Bytes(), 0o600)
 }

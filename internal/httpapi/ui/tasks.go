@@ -166,7 +166,7 @@ func readFilter(form url.Values) (f manager.Filter, clean url.Values, err error)
 	f.Kind, f.Name, f.Plugin, f.Queue = manager.Kind(text("kind")), text("name"), text("plugin"), text("queue")
 	if label := text("label"); label != "" {
 		name, value, ok := strings.Cut(label, "=")
-		if !ok && err == nil {
+		if !ok {
 			err = abi.Errorf(abi.CodeInvalid, "label: write name=value, as in customer=42")
 		}
 		f.Labels = map[string]string{strings.TrimSpace(name): strings.TrimSpace(value)}
