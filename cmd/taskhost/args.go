@@ -14,11 +14,11 @@ import (
 // Short flags may be written together (-vv) and with their value (-j4). Flags that only commands of a group have stand behind its name.
 func reorder(commands []*cli.Command, global []cli.Flag, args []string) ([]string, error) {
 	p := parser{commands: commands, among: commands, known: flagTable{}, own: flagTable{}}
-	p.known.add(global)
-	p.own.add(global)
-	for _, c := range commands {
+	for _, c := range slices.Backward(commands) { // where two disagree about a flag before the command's name, the first counts
 		p.known.add(c.Flags)
 	}
+	p.known.add(global)
+	p.own.add(global)
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]

@@ -298,7 +298,7 @@ const lastAnswers = 3 * time.Second
 func (s *service) stop() error {
 	s.state.Store(serverStopping)
 	drain := s.config().DrainTimeout
-	_ = s.notify(fmt.Sprintf("%s\nEXTEND_TIMEOUT_USEC=%d", systemd.Stopping, (drain+30*time.Second).Microseconds()))
+	_ = s.notify(fmt.Sprintf("%s\nEXTEND_TIMEOUT_USEC=%d", systemd.Stopping, (drain + 30*time.Second).Microseconds()))
 	closed := s.shutdown()
 	var errs []error
 	if s.tasks != nil {
