@@ -1,6 +1,9 @@
 package client_test
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -89,5 +92,91 @@ func TestOperate(t *testing.T) {
 	}
 	if _, err := c.Audit(ctx, 10); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestUpload: a plugin comes, gets a new version, goes back to the one before, and goes.
+func TestUpload(t *testing.T) {
+	s := start(t)
+	c := s.client()
+	ctx := t.Context()
+	wat, err := os.ReadFile(filepath.Join("..", "build", "testdata", "upper-wat.wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := os.ReadFile(filepath.Join("..", "build", "testdata", "upper-c.wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := c.Upload(ctx, "big", client.Upload{Wasm: wat, DryRun: true}); err != nil || v.Digest == "" {
+		t.Errorf("%+v %v", v, err)
+	}
+	_, err = c.Plugin(ctx, "big")
+	hasCode(t, err, abi.CodeNotFound)
+	first, err := c.Upload(ctx, "big", client.Upload{Wasm: wat})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := c.Upload(ctx, "big", client.Upload{Wasm: compiled, Manifest: []byte(`{"taskhost":{"description":"in C"}}`)})
+	if err != nil || second.Digest == first.Digest || !second.Current {
+		t.Fatalf("%+v %v", second, err)
+	}
+	if p, err := c.Plugin(ctx, "big"); err != nil || p.Description != "in C" {
+		t.Errorf("%+v %v", p, err)
+	}
+	if _, err := c.Upload(ctx, "big", client.Upload{Manifest: []byte(`{"taskhost":{"description":"still in C"}}`)}); err != nil {
+		t.Error(err)
+	}
+	_, err = c.Upload(ctx, "big", client.Upload{Wasm: []byte("not wasm")})
+	hasCode(t, err, abi.CodeRefused)
+	if v, err := c.Rollback(ctx, "big", first.Digest); err != nil || v.Digest != first.Digest {
+		t.Errorf("%+v %v", v, err)
+	}
+	if _, err := c.Submit(ctx, manager.ProcessorTask("x", "big"), client.SubmitOptions{Wait: time.Minute}); err != nil {
+		t.Error(err)
+	}
+	if p, err := c.Plugin(ctx, "big"); err != nil || p.Digest != first.Digest || p.Usage.Calls != 1 {
+		t.Errorf("%+v %v", p, err)
+	}
+	if err := c.RemovePlugin(ctx, "big"); err != nil {
+		t.Error(err)
+	}
+	hasCode(t, c.RemovePlugin(ctx, "big"), abi.CodeNotFound)
+}
+
+// TestNamedEvents: a stream of some tasks has their events and no others.
+func TestNamedEvents(t *testing.T) {
+	s := start(t)
+	c := s.client()
+	ctx := t.Context()
+	b, err := c.SubmitBatch(ctx, []manager.Spec{spin(), spin()}, client.SubmitOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := []string{b.Tasks[0].ID, b.Tasks[1].ID}
+	ended := 0
+	for e, err := range c.EventsOf(ctx, ids) {
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case e.Kind == client.EventReset:
+			if _, err := c.Submit(ctx, upper("another"), client.SubmitOptions{Wait: time.Minute}); err != nil {
+				t.Fatal(err)
+			}
+			if d, err := c.CancelAll(ctx, client.Selection{IDs: ids}); err != nil || d.Count != 2 {
+				t.Fatalf("%+v %v", d, err)
+			}
+			continue
+		case !slices.Contains(ids, e.Task.ID):
+			t.Errorf("an event of %s", e.Task.ID)
+		case e.Kind == manager.EventFinish:
+			ended++
+		}
+		if ended == 2 {
+			break
+		}
+	}
+	for _, err := range c.EventsOf(ctx, nil) {
+		hasCode(t, err, abi.CodeInvalid)
 	}
 }

@@ -93,13 +93,6 @@ func (c *Client) Audit(ctx context.Context, max int) ([]AuditEntry, error) {
 	return list.Entries, err
 }
 
-// Metrics opens the metrics of the server, in the text form of Prometheus.
-func (c *Client) Metrics(ctx context.Context) (*Body, error) {
-	r := newRequest(http.MethodGet)
-	r.path, r.accept = "/metrics", "text/plain;version=0.0.4"
-	return c.open(ctx, r)
-}
-
 // Ready tells whether the server takes work: nil, or why not.
 func (c *Client) Ready(ctx context.Context) error {
 	r := newRequest(http.MethodGet)

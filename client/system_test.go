@@ -16,6 +16,7 @@ import (
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/internal/httpapi"
+	"github.com/taskhost/taskhost/internal/plugindir"
 	"github.com/taskhost/taskhost/manager"
 	"github.com/taskhost/taskhost/manager/sqlitestore"
 )
@@ -36,6 +37,7 @@ type system struct {
 	tasks  *manager.Manager
 	events *httpapi.Events
 	api    *httpapi.API
+	dir    *plugindir.Dir
 	http   *httptest.Server
 }
 
@@ -73,15 +75,20 @@ func (s *system) up() {
 		}
 	}
 	var err error
-	s.host, err = host.New(ctx, host.Config{Dir: s.plugins})
+	s.events = httpapi.NewEvents(httpapi.EventsConfig{})
+	s.dir, err = plugindir.Open(plugindir.Config{Path: s.plugins})
+	must(err)
+	s.host, err = host.New(ctx, host.Config{Dir: s.plugins, WatchInterval: 5 * time.Millisecond, OnEvent: func(e host.Event) {
+		s.events.HostEvent(e)
+		s.dir.HostEvent(e)
+	}})
 	must(err)
 	s.store, err = sqlitestore.Open(ctx, sqlitestore.Config{Path: filepath.Join(s.data, "tasks.db"), Relaxed: true})
 	must(err)
-	s.events = httpapi.NewEvents(httpapi.EventsConfig{})
 	s.tasks, err = manager.New(s.host, manager.Config{Store: s.store, KeepOnStop: true, OnEvent: s.events.TaskEvent})
 	must(err)
 	must(s.tasks.Start(ctx))
-	s.api, err = httpapi.New(httpapi.Config{Tasks: s.tasks, Host: s.host, Events: s.events, Version: "test"})
+	s.api, err = httpapi.New(httpapi.Config{Tasks: s.tasks, Host: s.host, Plugins: s.dir, Events: s.events, Version: "test"})
 	must(err)
 	l, err := net.Listen("tcp", s.addr)
 	must(err)
@@ -117,6 +124,7 @@ func (s *system) down() {
 	if err := s.host.Close(ctx); err != nil {
 		s.t.Error(err)
 	}
+	s.dir.Close()
 	if err := s.store.Close(ctx); err != nil {
 		s.t.Error(err)
 	}

@@ -29,6 +29,24 @@ type Source struct {
 	Path string
 }
 
+// ReadSource reads the files of a plugin in a folder, NAME.wasm and NAME.json, of which one may be missing, as a host does that watches
+// the folder. limit bounds each module. Errors are those of a file that is refused; that of a plugin without files wraps fs.ErrNotExist.
+func ReadSource(dir, name string, limit int64) (Source, error) {
+	if !abi.ValidName(name) {
+		return Source{}, invalidName(name)
+	}
+	return readSource(dir, name, limit)
+}
+
+// Digest names the version that the source makes, and reads the modules that its manifest lists. limit bounds each module.
+func (s Source) Digest(limit int64) (abi.Digest, error) {
+	r, err := s.resolve(limit)
+	if err != nil {
+		return "", err
+	}
+	return r.digest, nil
+}
+
 // module is one module of a version, by the name under which the others import from it. The main module is the last.
 type module struct {
 	name string

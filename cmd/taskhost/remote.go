@@ -18,7 +18,7 @@ import (
 
 // How long requests are sent again when the server does not answer.
 const (
-	briefly   = 3 * time.Second // somebody waits at a terminal
+	briefly   = time.Second     // somebody waits at a terminal
 	patiently = 5 * time.Minute // the command waits for a task anyway, and a server may be started again meanwhile
 )
 

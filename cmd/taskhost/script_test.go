@@ -147,7 +147,7 @@ func signals(signal os.Signal, wantExit int) func(ts *testscript.TestScript, neg
 		cmd := exec.Command(program, args[2:]...)
 		cmd.Dir = ts.MkAbs(".")
 		for _, name := range []string{
-			"PLUGINS", "TESTDATA", "GUESTS", "XDG_CACHE_HOME", "TASKHOST_PLUGINS", "TASKHOST_DATA", "HOME", "TMPDIR", "PATH", "NO_COLOR",
+			"PLUGINS", "TESTDATA", "GUESTS", "XDG_CACHE_HOME", "TASKHOST_PLUGINS", "TASKHOST_DATA", "TASKHOST_SERVER", "HOME", "TMPDIR", "PATH", "NO_COLOR",
 		} {
 			cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 		}

@@ -3,18 +3,16 @@ package main
 import (
 	"bufio"
 	"io"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
 	"syscall"
-	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// served is a taskhost serve that runs.
+// served is a taskhost serve that a script started.
 type served struct {
 	url  string
 	cmd  *exec.Cmd
@@ -73,17 +71,6 @@ func (s *served) stop() {
 	<-s.done
 }
 
-// startServer starts a server for a test, with a data folder of its own.
-func startServer(t *testing.T, env []string, args ...string) *served {
-	t.Helper()
-	s, err := serveProcess(t.TempDir(), append(os.Environ(), env...), io.Discard, append([]string{"--data", "data"}, args...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.stop)
-	return s
-}
-
 // servers are those that a script started, by its folder.
 var servers sync.Map
 
@@ -101,7 +88,7 @@ func scriptServer(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	var env []string
 	for _, name := range []string{
-		"PLUGINS", "XDG_CACHE_HOME", "TASKHOST_PLUGINS", "HOME", "TMPDIR", "PATH",
+		"XDG_CACHE_HOME", "TASKHOST_PLUGINS", "HOME", "TMPDIR", "PATH",
 	} {
 		env = append(env, name+"="+ts.Getenv(name))
 	}

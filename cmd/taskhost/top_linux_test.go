@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -154,8 +155,7 @@ func (x *terminal) exits(code int) {
 
 // TestTop: the screen follows what happens at a server, and its keys do what they say.
 func TestTop(t *testing.T) {
-	env := scriptEnv(t)
-	s := startServer(t, env, "--drain-timeout", "100ms")
+	s := start(t, filepath.Join(t.TempDir(), "data"), "--drain-timeout", "100ms")
 	c, err := client.New(client.Config{BaseURL: s.url})
 	if err != nil {
 		t.Fatal(err)
@@ -180,7 +180,7 @@ func TestTop(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	x := newTerminal(t, 100, 40, env, "top", "--server", s.url)
+	x := newTerminal(t, 100, 40, scriptEnv(t), "top", "--server", s.url)
 	x.shows("taskhost top", s.url, "live", "Running 0", "Queues 1", "mail", "Failures 1", shortID(failing), "not_found", "Plugins 3", "markdown", "q quit")
 	first := submit(counting("first"))
 	second := submit(counting("second"))
@@ -287,22 +287,5 @@ func TestTopWithoutATerminal(t *testing.T) {
 	code, _, stderr := run(t, nil, "top", "--server", "http://127.0.0.1:1")
 	if code != exitUsage || !strings.Contains(stderr, "watch --json") {
 		t.Errorf("%d %q", code, stderr)
-	}
-}
-
-// TestParseCosts: what plugins cost is read from the server's metrics, whatever else is there.
-func TestParseCosts(t *testing.T) {
-	costs, err := parseCosts(strings.NewReader(`# HELP taskhost_calls_total Calls
-taskhost_calls_total{code="ok",function="process",plugin="text"} 4
-taskhost_calls_total{code="trap",function="process",plugin="text"} 1
-taskhost_call_ticks_total{function="process",plugin="text"} 2.5e+06
-taskhost_call_duration_seconds_bucket{function="process",plugin="text",le="+Inf"} 5
-taskhost_call_duration_seconds_sum{function="process",plugin="text"} 1.5
-taskhost_call_duration_seconds_sum{function="other",plugin="text"} 0.5 1700000000
-taskhost_call_duration_seconds_sum{broken
-taskhost_plugin_x{plugin="text",y="} 1"} 7
-`))
-	if want := (pluginCost{5, 1, 2.5e6, 2}); err != nil || costs["text"] != want || len(costs) != 1 {
-		t.Errorf("%+v %v", costs, err)
 	}
 }

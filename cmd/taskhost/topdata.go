@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -23,7 +20,6 @@ const (
 	topEvery    = 500 * time.Millisecond // between two looks
 	topSlowly   = 2 * time.Second        // between two looks at plugins and history
 	topPatience = 10 * time.Second       // with one look
-	maxMetrics  = 16 << 20               // bytes of the server's metrics
 )
 
 // topData is what is known of the server.
@@ -37,13 +33,7 @@ type topData struct {
 
 	slowAt  time.Time // when what follows was looked at
 	plugins []client.Plugin
-	costs   map[string]pluginCost // nil: the server does not tell
 	history client.History
-}
-
-// pluginCost is what a plugin has cost since the server started.
-type pluginCost struct {
-	calls, errors, ticks, seconds float64
 }
 
 // topLooked is the message that brings new data.
@@ -87,12 +77,6 @@ func (d *topData) look(ctx context.Context, s *client.Client, f manager.Filter) 
 		since := time.Now().Add(-10 * time.Minute)
 		read(func() error { return set(&d.plugins)(s.Plugins(ctx)) })
 		read(func() error { return set(&d.history)(s.History(ctx, since)) })
-		read(func() error {
-			if costs, err := readCosts(ctx, s); err == nil { // not every server, or proxy before it, tells
-				d.costs = costs
-			}
-			return nil
-		})
 	}
 	return reads.wait()
 }
@@ -188,65 +172,6 @@ func matching(tasks []manager.Task, words []string) []manager.Task {
 		}
 	}
 	return found
-}
-
-// readCosts reads what plugins have cost from the server's metrics.
-func readCosts(ctx context.Context, s *client.Client) (map[string]pluginCost, error) {
-	body, err := s.Metrics(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	return parseCosts(io.LimitReader(body, maxMetrics))
-}
-
-// parseCosts finds in metrics in the text form of Prometheus those of calls.
-func parseCosts(r io.Reader) (map[string]pluginCost, error) {
-	costs := map[string]pluginCost{}
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		name, rest, ok := strings.Cut(lines.Text(), "{")
-		end := strings.LastIndex(rest, "} ")
-		if !ok || end < 0 || !strings.HasPrefix(name, "taskhost_call") {
-			continue
-		}
-		plugin := labelValue(rest[:end], "plugin")
-		number, _, _ := strings.Cut(rest[end+2:], " ")
-		v, err := strconv.ParseFloat(number, 64)
-		if err != nil || plugin == "" {
-			continue
-		}
-		c := costs[plugin]
-		switch name {
-		case "taskhost_calls_total":
-			c.calls += v
-			if labelValue(rest[:end], "code") != "ok" {
-				c.errors += v
-			}
-		case "taskhost_call_ticks_total":
-			c.ticks += v
-		case "taskhost_call_duration_seconds_sum":
-			c.seconds += v
-		default:
-			continue
-		}
-		costs[plugin] = c
-	}
-	if len(costs) == 0 && lines.Err() != nil {
-		return nil, lines.Err()
-	}
-	return costs, nil
-}
-
-// labelValue is the value of a label whose value has no quotes in it, as plugins and codes have none.
-func labelValue(labels, name string) string {
-	for label := range strings.SplitSeq(labels, ",") {
-		if value, ok := strings.CutPrefix(label, name+`="`); ok {
-			return strings.TrimSuffix(value, `"`)
-		}
-	}
-	return ""
 }
 
 // looked takes new data in, and has the next look come: soon, but not before the server and this program have had four times as long for

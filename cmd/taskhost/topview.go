@@ -116,18 +116,15 @@ func queueRows(queues []manager.QueueStatus) []topRow {
 func (m *top) pluginRows() []topRow {
 	list := slices.Clone(m.data.plugins)
 	slices.SortStableFunc(list, func(a, b client.Plugin) int {
-		return cmp.Or(cmp.Compare(m.data.costs[b.Name].seconds, m.data.costs[a.Name].seconds), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b.Usage.Duration, a.Usage.Duration), cmp.Compare(a.Name, b.Name))
 	})
 	rows := make([]topRow, len(list))
 	for i, p := range list {
-		calls, errs, took, ticks := "-", "-", "-", "-"
-		if m.data.costs != nil {
-			c := m.data.costs[p.Name]
-			calls, errs, ticks, took = shortNumber(c.calls), shortNumber(c.errors), shortNumber(c.ticks), fmt.Sprintf("%.1fs", c.seconds)
-		}
+		u := &p.Usage
 		rows[i] = topRow{
 			key: p.Name, name: "plugin " + p.Name, plugin: p.Name, paused: p.Disabled,
-			cells: []string{p.Name, calls, errs, took, ticks, fmt.Sprint(p.Running), fmt.Sprint(p.Instances), stateText(p.PluginInfo, map[string]bool{p.Name: p.Disabled})},
+			cells: []string{p.Name, shortNumber(float64(u.Calls)), shortNumber(float64(u.Errors)), fmt.Sprintf("%.1fs", u.Duration.Seconds()),
+				shortNumber(float64(u.Ticks)), fmt.Sprint(p.Running), fmt.Sprint(p.Instances), stateText(p.PluginInfo, map[string]bool{p.Name: p.Disabled})},
 		}
 		if p.Disabled || p.Error != "" {
 			rows[i].colour = yellow

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
+	"iter"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -14,9 +14,6 @@ import (
 	"github.com/taskhost/taskhost/client"
 	"github.com/taskhost/taskhost/manager"
 )
-
-// fewStreams is how many named tasks have a stream of events each; of more, all events are read, and those of others left out.
-const fewStreams = 16
 
 func (a *app) watchCommand() *cli.Command {
 	return &cli.Command{
@@ -124,46 +121,22 @@ func (w *watching) seed(ctx context.Context, f manager.Filter) error {
 
 // named shows tasks until they have ended.
 func (w *watching) named(ctx context.Context, ids []string) error {
-	ctx, cancel := context.WithCancel(ctx)
-	events := make(chan manager.Event)
-	failed := make(chan error, len(ids)+1)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	send := func(e manager.Event) bool {
-		select {
-		case events <- e:
-			return true
-		case <-ctx.Done():
-			return false
-		}
-	}
-	if len(ids) <= fewStreams {
-		for _, id := range ids {
-			wg.Go(func() { failed <- w.follow(ctx, id, send) })
-		}
-	} else {
-		wg.Go(func() { failed <- w.followAll(ctx, ids, send) })
-	}
-	open := map[string]bool{}
+	open, ended := map[string]bool{}, map[string]error{}
 	for _, id := range ids {
 		open[id] = true
 	}
-	ended := map[string]error{}
-	for len(open) > 0 {
-		select {
-		case e := <-events:
-			if err := w.show(&e); err != nil {
-				return err
-			}
-			if e.Task.Status.Final() {
-				delete(open, e.Task.ID)
-				ended[e.Task.ID] = e.Task.Err()
-			}
-		case err := <-failed:
-			if err != nil {
-				return err
-			}
+	for e, err := range w.events(ctx, ids) {
+		if err == nil && (open[e.Task.ID] || e.Task.ID == "") {
+			err = w.take(&e, open, ended)
+		}
+		if err == nil && e.Kind == client.EventReset {
+			err = w.read(ctx, open, ended)
+		}
+		if err != nil {
+			return err
+		}
+		if len(open) == 0 {
+			break
 		}
 	}
 	for _, id := range ids {
@@ -174,65 +147,38 @@ func (w *watching) named(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// follow sends the events of one task, to its end.
-func (w *watching) follow(ctx context.Context, id string, send func(manager.Event) bool) error {
-	for e, err := range w.server.Watch(ctx, id) {
+// events are those of tasks, and of others where there are many.
+func (w *watching) events(ctx context.Context, ids []string) iter.Seq2[manager.Event, error] {
+	switch n := len(ids); {
+	case n == 1:
+		return w.server.Watch(ctx, ids[0])
+	case n <= client.MaxNamed:
+		return w.server.EventsOf(ctx, ids)
+	}
+	return w.server.Events(ctx, manager.Filter{})
+}
+
+// take shows an event, and notes that a task has ended.
+func (w *watching) take(e *manager.Event, open map[string]bool, ended map[string]error) error {
+	if e.Task.Status.Final() {
+		delete(open, e.Task.ID)
+		ended[e.Task.ID] = e.Task.Err()
+	}
+	return w.show(e)
+}
+
+// read looks at all tasks that have not ended.
+func (w *watching) read(ctx context.Context, open map[string]bool, ended map[string]error) error {
+	for id := range open {
+		t, err := w.server.Look(ctx, id)
+		if err == nil {
+			err = w.take(&manager.Event{Kind: "state", Time: time.Now(), Task: t}, open, ended)
+		}
 		if err != nil {
 			return err
 		}
-		if !send(e) {
-			break
-		}
 	}
 	return nil
-}
-
-// followAll sends the events of many tasks, until send tells it to end.
-func (w *watching) followAll(ctx context.Context, ids []string, send func(manager.Event) bool) error {
-	wanted := map[string]bool{}
-	for _, id := range ids {
-		wanted[id] = true
-	}
-	for e, err := range w.server.Events(ctx, manager.Filter{}) {
-		if err != nil {
-			return err
-		}
-		if wanted[e.Task.ID] || e.Task.ID == "" {
-			if wanted[e.Task.ID] && e.Task.Status.Final() {
-				delete(wanted, e.Task.ID)
-			}
-			if !send(e) {
-				return nil
-			}
-		}
-		if e.Kind != client.EventReset {
-			continue
-		}
-		for id := range wanted {
-			t, err := w.server.Look(ctx, id)
-			if err != nil {
-				return err
-			}
-			if t.Status.Final() {
-				delete(wanted, id)
-			}
-			if !send(manager.Event{Kind: kindOf(t.Status), Time: time.Now(), Task: t}) {
-				return nil
-			}
-		}
-	}
-	return nil
-}
-
-// kindOf is the kind of event that a task's status may come from.
-func kindOf(s manager.Status) manager.EventKind {
-	switch {
-	case s.Final():
-		return manager.EventFinish
-	case s == manager.StatusPending:
-		return manager.EventSubmit
-	}
-	return manager.EventProgress
 }
 
 // eventJSON is an event without a task.

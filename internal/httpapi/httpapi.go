@@ -42,6 +42,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Version of the program, for GET /v1/stats and the OpenAPI document. Default: "dev".
 	Version string
+	// DryRun is the host that tries out an upload with ?dry_run=true; its Dir, OnEvent and Logger are not looked at. It should have the
+	// limits and the cache of Host. Default: the defaults.
+	DryRun host.Config
 	// Limits bound what requests may use.
 	Limits Limits
 }
@@ -52,8 +55,9 @@ type API struct {
 	mux     *http.ServeMux
 	huma    huma.API
 	started time.Time
-	waiting atomic.Int64 // requests that wait for the end of a task
-	json    []byte       // the OpenAPI document
+	waiting atomic.Int64  // requests that wait for the end of a task
+	uploads chan struct{} // one token for each upload that is being looked at
+	json    []byte        // the OpenAPI document
 	yaml    []byte
 	history *history
 }
@@ -76,7 +80,7 @@ func New(cfg Config) (*API, error) {
 		cfg.Version = "dev"
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
-	a := &API{cfg: cfg, mux: http.NewServeMux(), started: time.Now()}
+	a := &API{cfg: cfg, mux: http.NewServeMux(), started: time.Now(), uploads: make(chan struct{}, maxUploads)}
 	a.huma = newHuma(a)
 	a.addTasks()
 	a.addSubmit()

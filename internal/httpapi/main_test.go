@@ -9,7 +9,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/internal/httpapi"
+	"github.com/taskhost/taskhost/internal/plugindir"
 	"github.com/taskhost/taskhost/manager"
 	"github.com/taskhost/taskhost/manager/sqlitestore"
 )
@@ -33,13 +36,16 @@ type system struct {
 	tasks  *manager.Manager
 	events *httpapi.Events
 	api    *httpapi.API
+	folder *plugindir.Dir
 	server *httptest.Server
 	client *http.Client
+	audit  *auditLog
 }
 
 // setup is what a test changes of a system.
 type setup struct {
 	plugins []string // of build/testdata and build/plugins, as name or name=file
+	dir     string   // the plugin folder; default: a new one
 	durable bool
 	api     httpapi.Config
 	tasks   manager.Config
@@ -75,7 +81,10 @@ func install(t testing.TB, file string, data []byte) {
 // start makes a system and takes it down when the test ends.
 func start(t testing.TB, o setup) *system {
 	t.Helper()
-	s := &system{t: t, dir: t.TempDir(), events: httpapi.NewEvents(o.events)}
+	if o.dir == "" {
+		o.dir = t.TempDir()
+	}
+	s := &system{t: t, dir: o.dir, events: httpapi.NewEvents(o.events)}
 	for _, p := range o.plugins {
 		name, file, ok := strings.Cut(p, "=")
 		if !ok {
@@ -85,7 +94,14 @@ func start(t testing.TB, o setup) *system {
 	}
 	ctx := context.Background()
 	var err error
+	if s.folder, err = plugindir.Open(plugindir.Config{Path: s.dir}); err != nil {
+		t.Fatal(err)
+	}
 	o.host.Dir = s.dir
+	o.host.OnEvent = func(e host.Event) {
+		s.folder.HostEvent(e)
+		s.events.HostEvent(e)
+	}
 	if o.host.WatchInterval == 0 {
 		o.host.WatchInterval = 5 * time.Millisecond
 	}
@@ -106,7 +122,8 @@ func start(t testing.TB, o setup) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.api.Tasks, o.api.Host, o.api.Events = s.tasks, s.host, s.events
+	s.audit = &auditLog{}
+	o.api.Tasks, o.api.Host, o.api.Events, o.api.Plugins, o.api.Audit = s.tasks, s.host, s.events, s.folder, s.audit.record
 	if s.api, err = httpapi.New(o.api); err != nil {
 		t.Fatal(err)
 	}
@@ -131,6 +148,7 @@ func start(t testing.TB, o setup) *system {
 		if err := s.host.Close(ctx); err != nil {
 			t.Error(err)
 		}
+		s.folder.Close()
 		if store != nil {
 			if err := store.Close(ctx); err != nil {
 				t.Error(err)
@@ -138,6 +156,25 @@ func start(t testing.TB, o setup) *system {
 		}
 	})
 	return s
+}
+
+// auditLog keeps what the API tells it.
+type auditLog struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (l *auditLog) record(ctx context.Context, action, object string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(l.list, strings.TrimSpace(auth.From(ctx).ID+" "+action+" "+object+" "+string(abi.CodeOf(err))))
+}
+
+// has reports whether an entry that begins like that was made.
+func (l *auditLog) has(prefix string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.list, func(s string) bool { return strings.HasPrefix(s, prefix) })
 }
 
 // withRole makes requests with the role that the header X-Role names, as the middleware of package auth does by tokens.

@@ -75,6 +75,7 @@ func (a *API) addPlugins() {
 	) (*body[Plugin], error) {
 		return a.setPluginLimit(ctx, "plugin.limit", in.Name, func(l *manager.Limit) { *l = in.Body.limit() })
 	})
+	a.addUploads()
 	add(a, operation{
 		method: http.MethodPost, path: "/v1/plugins/{name}/rollback", id: "rollbackPlugin", role: auth.RoleOperate, tag: "plugins",
 		summary: "Make an older version of a plugin current",
@@ -128,28 +129,4 @@ func (a *API) setPluginLimit(ctx context.Context, action, name string, change fu
 		return nil, err
 	}
 	return a.plugin(ctx, name)
-}
-
-// versions are those that the host holds.
-func (a *API) versions(name string) ([]abi.VersionInfo, error) {
-	list, err := a.cfg.Host.Versions(name)
-	if list == nil {
-		list = []abi.VersionInfo{}
-	}
-	return list, err
-}
-
-type rollbackBody struct {
-	_      struct{}   `additionalProperties:"false"`
-	Digest abi.Digest `json:"digest,omitempty" doc:"of the version; default: the one before the current one"`
-}
-
-func (a *API) rollback(ctx context.Context, in *struct {
-	PluginPath
-	Body *rollbackBody
-},
-) (_ *body[abi.VersionInfo], err error) {
-	defer func() { a.cfg.Audit(ctx, "plugin.rollback", in.Name, err) }()
-	v, err := a.cfg.Host.Rollback(ctx, in.Name)
-	return &body[abi.VersionInfo]{v}, err
 }

@@ -1,6 +1,386 @@
-// Package plugindir changes the files of a plugin folder, and keeps those of earlier versions, so that a plugin can be rolled back to
-// them also after a restart.
+// Package plugindir changes the files of a plugin folder, and keeps those of earlier versions in a hidden folder inside it, so that a
+// plugin can be rolled back to them also after a restart.
+//
+// The hidden folder is .versions, which a host that watches the plugin folder passes over. It has a folder for each plugin, and in it one
+// for each version, named by its digest, with the files plugin.wasm and plugin.json, of which one may be missing. A version is kept when
+// it is put here, and when a host has loaded it from files that were dropped in.
 package plugindir
 
-// Dir is a plugin folder.
-type Dir struct{}
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host"
+)
+
+// Config is how a folder is opened. Every zero field but Path means its default.
+type Config struct {
+	// Path is the plugin folder.
+	Path string
+	// Keep is how many versions of a plugin are kept, the current one included. Default: 5.
+	Keep int
+	// MaxModule bounds a module file, in bytes, as host.Config.Limits.Module does. Default: 64 MiB.
+	MaxModule int64
+	// Logger is told what could not be kept. Default: nobody is.
+	Logger *slog.Logger
+}
+
+// Dir is a plugin folder. Its methods are safe for concurrent use; one process at a time may have it open. The versions of a plugin whose
+// manifest lists modules by their paths are not kept, since those files are not a part of it.
+type Dir struct {
+	cfg Config
+
+	mu sync.Mutex // of all changes
+
+	eventsMu sync.Mutex
+	loaded   map[string]host.Event    // what was loaded and is to be kept
+	removed  map[string]chan struct{} // closed when the host has removed the plugin
+	closed   bool
+	kick     chan struct{} // has room for one
+	done     chan struct{}
+}
+
+// Files are the files of one version. A nil one is missing.
+type Files struct {
+	Wasm     []byte
+	Manifest []byte
+}
+
+// Version is one version that is kept.
+type Version struct {
+	Digest abi.Digest
+	Time   time.Time // when it became current, by being put or loaded
+	Size   int64     // of its module
+}
+
+const (
+	hidden   = ".versions"
+	wasmFile = "plugin.wasm"
+	jsonFile = "plugin.json"
+	nextFile = "next" // names the version whose files are being put into the plugin folder
+)
+
+// Open opens a folder, which must be there, and finishes what an earlier process had begun. The caller must call Close.
+func Open(cfg Config) (*Dir, error) {
+	cfg.Keep = cmp.Or(cfg.Keep, 5)
+	cfg.MaxModule = cmp.Or(cfg.MaxModule, 64<<20)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	st, err := os.Stat(cfg.Path)
+	switch {
+	case err != nil:
+		return nil, abi.Errorf(abi.CodeInvalid, "the plugin folder: %w", err)
+	case !st.IsDir():
+		return nil, abi.Errorf(abi.CodeInvalid, "%s is not a folder", cfg.Path)
+	case cfg.Keep < 1:
+		return nil, abi.Errorf(abi.CodeInvalid, "Keep is %d; at least the current version is kept", cfg.Keep)
+	}
+	d := &Dir{
+		cfg: cfg, loaded: map[string]host.Event{}, removed: map[string]chan struct{}{}, kick: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	d.finish()
+	go d.work()
+	return d, nil
+}
+
+// Close waits until what was loaded is kept.
+func (d *Dir) Close() {
+	d.eventsMu.Lock()
+	if !d.closed {
+		d.closed = true
+		close(d.kick)
+	}
+	d.eventsMu.Unlock()
+	<-d.done
+}
+
+// HostEvent takes in an event of the host that watches the folder; it goes into host.Config.OnEvent.
+func (d *Dir) HostEvent(e host.Event) {
+	d.eventsMu.Lock()
+	defer d.eventsMu.Unlock()
+	switch e.Kind {
+	case host.EventLoad:
+		if d.closed {
+			return
+		}
+		d.loaded[e.Plugin] = e
+		select {
+		case d.kick <- struct{}{}:
+		default:
+		}
+	case host.EventRemove:
+		if gone := d.removed[e.Plugin]; gone != nil {
+			close(gone)
+			delete(d.removed, e.Plugin)
+		}
+	}
+}
+
+// work keeps versions that were loaded.
+func (d *Dir) work() {
+	defer close(d.done)
+	for {
+		_, open := <-d.kick
+		d.eventsMu.Lock()
+		loaded := d.loaded
+		d.loaded = map[string]host.Event{}
+		d.eventsMu.Unlock()
+		for name, e := range loaded {
+			if err := d.keep(name, e.Version, e.Previous != ""); err != nil {
+				d.cfg.Logger.Warn("a version of a plugin is not kept", "plugin", name, "version", e.Version.Short(), "error", err)
+			}
+		}
+		if !open {
+			return
+		}
+	}
+}
+
+// keep keeps the version that the files of a plugin make, if it is the one with the digest. touch makes it the newest if it was kept before.
+func (d *Dir) keep(name string, digest abi.Digest, touch bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	dir, err := d.versionDir(name, digest)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(dir); err == nil {
+		if touch {
+			now := time.Now()
+			return os.Chtimes(dir, now, now)
+		}
+		return nil
+	}
+	if err := d.keepFiles(name, digest); err != nil {
+		return err
+	}
+	return d.prune(name, digest)
+}
+
+// keepFiles keeps the version that the files of a plugin make, if it is the one with the digest, or whichever it is without one.
+func (d *Dir) keepFiles(name string, digest abi.Digest) error {
+	src, err := host.ReadSource(d.cfg.Path, name, d.cfg.MaxModule)
+	if errors.Is(err, fs.ErrNotExist) { // it came by Swap, or is gone again
+		return nil
+	}
+	if err != nil || listsPaths(src.Manifest) {
+		return err
+	}
+	found, err := src.Digest(d.cfg.MaxModule)
+	if err != nil || digest != "" && found != digest {
+		return err
+	}
+	dir, err := d.versionDir(name, found)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	files, err := d.current(name)
+	if err != nil {
+		return err
+	}
+	return d.store(name, found, files)
+}
+
+// listsPaths reports whether a manifest lists modules that are other files.
+func listsPaths(m *abi.Manifest) bool {
+	return m != nil && slices.ContainsFunc(m.Wasm, func(w abi.ManifestWasm) bool { return w.Path != "" })
+}
+
+// Current reads the files of a plugin as they are in the folder. Without any the error is CodeNotFound.
+func (d *Dir) Current(name string) (Files, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !abi.ValidName(name) {
+		return Files{}, abi.Errorf(abi.CodeInvalid, "%.128q cannot name a plugin", name)
+	}
+	return d.current(name)
+}
+
+func (d *Dir) current(name string) (Files, error) {
+	f, err := d.readFiles(d.file(name, ".wasm"), d.file(name, ".json"))
+	if err == nil && f.Wasm == nil && f.Manifest == nil {
+		err = abi.Errorf(abi.CodeNotFound, "the plugin %s has no file in %s", name, d.cfg.Path)
+	}
+	return f, err
+}
+
+func (d *Dir) file(name, extension string) string { return filepath.Join(d.cfg.Path, name+extension) }
+
+// readFiles reads the files of a version.
+func (d *Dir) readFiles(wasm, manifest string) (f Files, err error) {
+	if f.Wasm, err = d.read(wasm, d.cfg.MaxModule); err != nil {
+		return f, err
+	}
+	f.Manifest, err = d.read(manifest, 2*d.cfg.MaxModule+1<<20) // it may have modules in base64
+	return f, err
+}
+
+// read reads a regular file; one that is not there is nil.
+func (d *Dir) read(path string, limit int64) ([]byte, error) {
+	st, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, unavailable(err)
+	case !st.Mode().IsRegular():
+		return nil, abi.Errorf(abi.CodeRefused, "%s is not a regular file", path)
+	case st.Size() > limit:
+		return nil, abi.Errorf(abi.CodeModuleLimit, "%s has %d bytes, more than the %d that are allowed", path, st.Size(), limit)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return data, nil
+}
+
+func unavailable(err error) error {
+	return abi.Errorf(abi.CodeUnavailable, "the plugin folder: %w", err)
+}
+
+// Put keeps a version, and makes its files those of the plugin: activate, which may be nil, is called when the version is kept and
+// nothing else is changed yet; when it fails, nothing is.
+func (d *Dir) Put(name string, digest abi.Digest, f Files, activate func() error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	dir, err := d.versionDir(name, digest)
+	if err != nil {
+		return err
+	}
+	d.keepBefore(name)
+	_, err = os.Stat(dir)
+	had := err == nil
+	if !had {
+		if err := d.store(name, digest, f); err != nil {
+			return err
+		}
+	}
+	if activate != nil {
+		if err := activate(); err != nil {
+			if !had {
+				_ = os.RemoveAll(dir)
+			}
+			return err
+		}
+	}
+	now := time.Now()
+	_ = os.Chtimes(dir, now, now)
+	if err := d.restore(name, digest); err != nil {
+		return err
+	}
+	return d.prune(name, digest)
+}
+
+// keepBefore keeps the version that is to be replaced, if what was loaded is not kept yet.
+func (d *Dir) keepBefore(name string) {
+	if err := d.keepFiles(name, ""); err != nil {
+		d.cfg.Logger.Warn("a version of a plugin is not kept", "plugin", name, "error", err)
+	}
+}
+
+// Restore makes the files of a version that is kept those of the plugin again; activate is called before anything is changed, with the
+// files, and nothing is when it fails. A version that is not kept is CodeNotFound.
+func (d *Dir) Restore(name string, digest abi.Digest, activate func(Files) error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	dir, err := d.versionDir(name, digest)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return abi.Errorf(abi.CodeNotFound, "the version %s of the plugin %s is not kept", digest.Short(), name)
+	}
+	f, err := d.readFiles(filepath.Join(dir, wasmFile), filepath.Join(dir, jsonFile))
+	if err != nil {
+		return err
+	}
+	d.keepBefore(name)
+	if err := activate(f); err != nil {
+		return err
+	}
+	return d.restore(name, digest)
+}
+
+// Versions lists the versions of a plugin that are kept, the one that became current last first.
+func (d *Dir) Versions(name string) ([]Version, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.versions(name)
+}
+
+func (d *Dir) versions(name string) ([]Version, error) {
+	if !abi.ValidName(name) {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(filepath.Join(d.cfg.Path, hidden, name))
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, unavailable(err)
+	}
+	var list []Version
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !e.IsDir() || !isDigest(e.Name()) {
+			continue
+		}
+		v := Version{Digest: abi.Digest(digestPrefix + e.Name()), Time: info.ModTime()}
+		for _, file := range []string{jsonFile, wasmFile} {
+			if st, err := os.Stat(filepath.Join(d.cfg.Path, hidden, name, e.Name(), file)); err == nil {
+				v.Size = st.Size()
+			}
+		}
+		list = append(list, v)
+	}
+	slices.SortFunc(list, func(a, b Version) int {
+		return cmp.Or(b.Time.Compare(a.Time), strings.Compare(string(a.Digest), string(b.Digest)))
+	})
+	return list, nil
+}
+
+// Remove removes the files of a plugin and its versions. The host notices when it looks at the folder: gone is closed then. A plugin
+// without files is CodeNotFound.
+func (d *Dir) Remove(name string) (gone <-chan struct{}, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, err := d.current(name); abi.CodeOf(err) == abi.CodeNotFound {
+		return nil, err
+	}
+	d.eventsMu.Lock()
+	c := d.removed[name]
+	if c == nil {
+		c = make(chan struct{})
+		d.removed[name] = c
+	}
+	d.eventsMu.Unlock()
+	for _, file := range []string{d.file(name, ".json"), d.file(name, ".wasm")} {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, unavailable(err)
+		}
+	}
+	if err := os.RemoveAll(filepath.Join(d.cfg.Path, hidden, name)); err != nil {
+		return nil, unavailable(err)
+	}
+	return c, nil
+}
+
+// Path is the plugin folder.
+func (d *Dir) Path() string { return d.cfg.Path }
+
+// File is the file of a plugin's module, whether it is there or not.
+func (d *Dir) File(name string) string { return d.file(name, ".wasm") }

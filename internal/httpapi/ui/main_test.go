@@ -14,12 +14,12 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/client"
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/internal/httpapi"
 	"github.com/taskhost/taskhost/internal/httpapi/ui"
+	"github.com/taskhost/taskhost/internal/plugindir"
 	"github.com/taskhost/taskhost/manager"
 )
 
@@ -105,7 +105,15 @@ func newSystem(cfg manager.Config, plugins ...string) (s *system, err error) {
 	}
 	events := httpapi.NewEvents(httpapi.EventsConfig{})
 	ctx := context.Background()
-	s.host, err = host.New(ctx, host.Config{Dir: s.dir, WatchInterval: 5 * time.Millisecond, MaxInstances: 64, OnEvent: events.HostEvent})
+	folder, err := plugindir.Open(plugindir.Config{Path: s.dir})
+	if err != nil {
+		return nil, err
+	}
+	s.closes = append(s.closes, folder.Close)
+	s.host, err = host.New(ctx, host.Config{Dir: s.dir, WatchInterval: 5 * time.Millisecond, MaxInstances: 64, OnEvent: func(e host.Event) {
+		folder.HostEvent(e)
+		events.HostEvent(e)
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -114,15 +122,15 @@ func newSystem(cfg manager.Config, plugins ...string) (s *system, err error) {
 	if s.tasks, err = manager.New(s.host, cfg); err != nil {
 		return nil, err
 	}
-	if err = s.tasks.Start(ctx); err != nil {
-		return nil, err
-	}
 	s.closes = append(s.closes, func() {
 		ctx, cancel := context.WithTimeout(ctx, time.Millisecond)
 		defer cancel()
 		_ = s.tasks.Stop(ctx) // what still runs is cut off
 	}, events.Close)
-	api, err := httpapi.New(httpapi.Config{Tasks: s.tasks, Host: s.host, Events: events, Version: "1.2.3"})
+	if err = s.tasks.Start(ctx); err != nil {
+		return nil, err
+	}
+	api, err := httpapi.New(httpapi.Config{Tasks: s.tasks, Host: s.host, Events: events, Plugins: folder, Version: "1.2.3"})
 	if err != nil {
 		return nil, err
 	}
@@ -241,5 +249,3 @@ func slow(name string, steps, delay int) manager.Spec {
 	spec.Name = name
 	return spec
 }
-
-var _ = abi.CodeInvalid

@@ -77,7 +77,7 @@ func (s *server) overview(q *request) error {
 	v.Rate = rate(float64(v.Latest.Completed+v.Latest.Failed+v.Latest.Cancelled) / seconds)
 	v.Plots = plots(history.Points, seconds)
 	v.Table = table(history.Points)
-	return q.render(http.StatusOK, "overview", "now", v)
+	return q.render(http.StatusOK, "overview", "now", &v)
 }
 
 func rate(f float64) string {

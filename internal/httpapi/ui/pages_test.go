@@ -23,16 +23,17 @@ type reply struct {
 // request makes a request as a browser without scripts does. Headers are name, value, ….
 func (s *system) request(t testing.TB, method, path string, form url.Values, headers ...string) reply {
 	t.Helper()
-	var body io.Reader
-	if form != nil {
-		body = strings.NewReader(form.Encode())
+	if form == nil {
+		return s.raw(t, method, path, http.NoBody, headers...)
 	}
+	return s.raw(t, method, path, strings.NewReader(form.Encode()), append(headers, "Content-Type", "application/x-www-form-urlencoded")...)
+}
+
+func (s *system) raw(t testing.TB, method, path string, body io.Reader, headers ...string) reply {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, body)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if form != nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
@@ -188,6 +189,22 @@ func TestEveryPageIsWellFormed(t *testing.T) {
 	demoOnce(t)
 	if pages := s.crawl(t); pages < 60 {
 		t.Errorf("links lead to %d pages only", pages)
+	}
+}
+
+func TestPagesOfAnEmptyServer(t *testing.T) {
+	s, err := newSystem(manager.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/": "Nothing runs.", "/tasks": "There is no task yet.", "/plugins": "There is no plugin yet.", "/queues": "default", "/schedules": "There is no schedule yet.",
+	} {
+		d := s.page(t, path)
+		d.wellFormed()
+		if !strings.Contains(text(d.root), want) {
+			t.Errorf("%s does not say %q", path, want)
+		}
 	}
 }
 

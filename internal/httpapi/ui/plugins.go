@@ -29,6 +29,7 @@ type pluginView struct {
 	Function string // chosen to be tried
 	Config   []labelView
 	Recent   []manager.Task
+	Versions []abi.VersionInfo // those that the server can go back to among them
 }
 
 // Agent tells whether the plugin looks like one whose functions take a JSON object: several functions with described arguments.
@@ -56,6 +57,9 @@ func (s *server) plugin(q *request) error {
 	v := pluginView{base: q.base("plugins", p.Name), Plugin: p, Function: cmp.Or(q.r.URL.Query().Get("function"), p.Default)}
 	for _, key := range sortedKeys(p.Config) {
 		v.Config = append(v.Config, labelView{key, p.Config[key]})
+	}
+	if v.Versions, err = s.api.Versions(q.ctx(), p.Name); err != nil {
+		return err
 	}
 	page, err := s.api.List(q.ctx(), manager.Filter{Plugin: p.Name, Limit: 6})
 	if err != nil {

@@ -57,7 +57,6 @@ function take(kind, e) {
   if (kind === 'reset') { refresh(); return; }
   const event = JSON.parse(e.data);
   latest.set(event.task.id, { kind, task: event.task });
-  performance.mark?.('taskhost-event', { detail: { id: event.task.id, time: event.time, kind, progress: event.task.progress } });
   if (!timer) timer = setTimeout(() => { timer = 0; requestAnimationFrame(draw); }, Math.max(0, (fast() ? 0 : 250) - (performance.now() - last)));
 }
 
@@ -65,7 +64,6 @@ function draw() {
   last = performance.now();
   const events = latest;
   latest = new Map();
-  performance.clearMarks?.('taskhost-event');
   let changed = false;
   for (const el of document.querySelectorAll('[data-task]')) {
     const event = events.get(el.dataset.task);

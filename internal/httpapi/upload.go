@@ -1,0 +1,302 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host"
+	"github.com/taskhost/taskhost/internal/auth"
+	"github.com/taskhost/taskhost/internal/plugindir"
+)
+
+// maxUploads bounds the uploads that are held in memory and compiled at a time; more wait.
+const maxUploads = 2
+
+// addUploads adds what changes the files of plugins.
+func (a *API) addUploads() {
+	binary := &huma.Schema{Type: huma.TypeString, Format: "binary"}
+	addRaw(a, operation{
+		method: http.MethodPut, path: "/v1/plugins/{name}", id: "uploadPlugin", role: auth.RoleAdmin, tag: "plugins",
+		summary: "Upload a version of a plugin",
+		about: "The body is a module, its manifest as JSON, or both as multipart/form-data with the parts `wasm` and `manifest`; what is missing stays as it " +
+			"is. The version is compiled and started before anything is changed, and its files are written into the plugin folder. A manifest cannot grant " +
+			"folders that the plugin does not have yet, nor name modules by their paths: whoever may do that has access to the folder itself.",
+		params: []*huma.Param{
+			{Name: "name", In: "path", Required: true, Description: "of the plugin", Schema: &huma.Schema{Type: huma.TypeString}},
+			queryParam("dry_run", "compile and start it, and change nothing", &huma.Schema{Type: huma.TypeBoolean}),
+		},
+		body: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+			"application/wasm": {Schema: binary},
+			"application/json": {Schema: schemaOf[abi.Manifest](a)},
+			"multipart/form-data": {Schema: &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{
+				"wasm": binary, "manifest": schemaOf[abi.Manifest](a),
+			}}},
+		}},
+		responses: map[int]*huma.Response{
+			http.StatusOK:      jsonResponse[abi.VersionInfo](a, "It is current now; or it could be, for a dry run."),
+			http.StatusCreated: jsonResponse[abi.VersionInfo](a, "The plugin is new."),
+		},
+		errors: []int{http.StatusConflict, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusGatewayTimeout},
+	}, a.upload)
+	add(a, operation{
+		method: http.MethodDelete, path: "/v1/plugins/{name}", id: "removePlugin", role: auth.RoleAdmin, tag: "plugins",
+		summary: "Remove a plugin", about: "Its file goes, with all versions that are kept. Calls that run come to their end.",
+		errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, a.remove)
+}
+
+// beginUpload waits until fewer than maxUploads are worked on; the caller calls release.
+func (a *API) beginUpload(ctx context.Context) (release func(), err error) {
+	select {
+	case a.uploads <- struct{}{}:
+		return func() { <-a.uploads }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (a *API) upload(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	dryRun, err := uploadQuery(r)
+	if err == nil && !abi.ValidName(name) {
+		err = abi.Errorf(abi.CodeInvalid, "%.128q cannot name a plugin: use letters, digits, dot, dash and underscore, beginning with a letter or digit", name)
+	}
+	if err == nil && a.cfg.Plugins == nil && !dryRun {
+		err = errNoFolder()
+	}
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	release, err := a.beginUpload(r.Context())
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	defer release()
+	files, err := a.readUpload(w, r)
+	if err == nil {
+		err = a.complete(name, &files)
+	}
+	status := http.StatusOK
+	var v abi.VersionInfo
+	if err == nil {
+		if _, e := a.cfg.Host.Inspect(name); e != nil && !dryRun {
+			status = http.StatusCreated
+		}
+		if dryRun {
+			v, err = a.tryUpload(r.Context(), name, files)
+		} else {
+			v, err = a.install(r.Context(), name, files)
+		}
+	}
+	if !dryRun {
+		a.cfg.Audit(r.Context(), "plugin.upload", name+" "+string(v.Digest), err)
+	}
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	writeJSON(w, r, status, "application/json", &v)
+}
+
+func uploadQuery(r *http.Request) (dryRun bool, err error) {
+	q := r.URL.Query()
+	if err := onlyQuery(q, "dry_run"); err != nil {
+		return false, err
+	}
+	switch v := q.Get("dry_run"); v {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	default:
+		return false, abi.Errorf(abi.CodeInvalid, "dry_run is %.40q; it must be true or false", v)
+	}
+}
+
+// readUpload reads the files that a request has.
+func (a *API) readUpload(w http.ResponseWriter, r *http.Request) (f plugindir.Files, err error) {
+	b := a.newBody(w, r, a.cfg.Limits.MaxUpload)
+	defer b.done()
+	t, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return f, abi.Errorf(abi.CodeInvalid, "the content type cannot be read: give application/wasm, application/json or multipart/form-data")
+	}
+	switch t {
+	case "application/wasm":
+		f.Wasm, err = io.ReadAll(b)
+	case "application/json":
+		f.Manifest, err = io.ReadAll(b)
+	case "multipart/form-data":
+		// The reader of the parts wants a request, whose body is the one that moves deadlines.
+		if params["boundary"] == "" {
+			return f, abi.Errorf(abi.CodeInvalid, "multipart/form-data without a boundary")
+		}
+		part := *r
+		part.Body = io.NopCloser(b)
+		err = readParts(&part, &f)
+	default:
+		return f, abi.Errorf(abi.CodeInvalid, "the content type is %.100q; give application/wasm, application/json or multipart/form-data", t)
+	}
+	if err != nil {
+		if _, ours := errors.AsType[*abi.Error](err); ours && b.err == nil {
+			return f, err
+		}
+		if b.err != nil {
+			err = b.err
+		}
+		return f, bodyProblem(err)
+	}
+	if len(f.Wasm) == 0 && len(f.Manifest) == 0 {
+		return f, abi.Errorf(abi.CodeInvalid, "the upload is empty")
+	}
+	return f, nil
+}
+
+func readParts(r *http.Request, f *plugindir.Files) error {
+	parts, err := r.MultipartReader()
+	if err != nil {
+		return err
+	}
+	for {
+		p, err := parts.NextPart()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var to *[]byte
+		switch p.FormName() {
+		case "wasm":
+			to = &f.Wasm
+		case "manifest":
+			to = &f.Manifest
+		default:
+			return abi.Errorf(abi.CodeInvalid, "%.60q is no part of an upload: wasm and manifest are", p.FormName())
+		}
+		if *to != nil {
+			return abi.Errorf(abi.CodeInvalid, "the upload has the part %s twice", p.FormName())
+		}
+		if *to, err = io.ReadAll(p); err != nil {
+			return err
+		}
+	}
+}
+
+// complete fills in what an upload leaves as it is, and refuses what only those may do who have access to the folder.
+func (a *API) complete(name string, f *plugindir.Files) error {
+	var current plugindir.Files
+	if a.cfg.Plugins != nil {
+		var err error
+		if current, err = a.cfg.Plugins.Current(name); err != nil && abi.CodeOf(err) != abi.CodeNotFound {
+			return err
+		}
+	}
+	given := f.Manifest != nil
+	if f.Manifest == nil {
+		f.Manifest = current.Manifest
+	}
+	if f.Wasm == nil {
+		f.Wasm = current.Wasm
+	}
+	if f.Manifest == nil {
+		return nil
+	}
+	m, err := host.ParseManifest("manifest", f.Manifest)
+	if err != nil {
+		return err
+	}
+	if len(m.Wasm) > 0 && !given {
+		return abi.Errorf(abi.CodeConflict, "the manifest of the plugin %s lists its modules: upload a manifest too", name)
+	}
+	for _, w := range m.Wasm {
+		if w.Path != "" {
+			return abi.Errorf(abi.CodeDenied, "an uploaded manifest cannot name modules by their paths: upload the module, or give it as data")
+		}
+	}
+	if len(m.Wasm) > 0 {
+		f.Wasm = nil
+	} else if f.Wasm == nil {
+		return abi.Errorf(abi.CodeInvalid, "there is no module: the plugin %s has none yet, so upload one with the manifest", name)
+	}
+	return a.checkGrants(m, current.Manifest)
+}
+
+// checkGrants refuses folders that the plugin's file does not grant already.
+func (a *API) checkGrants(m *abi.Manifest, current []byte) error {
+	if len(m.AllowedPaths) == 0 {
+		return nil
+	}
+	var has map[string]string
+	if current != nil {
+		if old, err := host.ParseManifest("manifest", current); err == nil {
+			has = old.AllowedPaths
+		}
+	}
+	for from, to := range maps.All(m.AllowedPaths) {
+		if v, ok := has[from]; !ok || v != to {
+			return abi.Errorf(abi.CodeDenied, "an uploaded manifest cannot grant the folder %.200q: write it into the manifest in the plugin folder", from)
+		}
+	}
+	return nil
+}
+
+// source is what the host makes a version from.
+func (a *API) source(name string, f plugindir.Files) (host.Source, error) {
+	src := host.Source{Wasm: f.Wasm}
+	if a.cfg.Plugins != nil {
+		src.Base, src.Path = a.cfg.Plugins.Path(), a.cfg.Plugins.File(name)
+	}
+	if f.Manifest != nil {
+		m, err := host.ParseManifest(name+".json", f.Manifest)
+		if err != nil {
+			return src, err
+		}
+		src.Manifest = m
+	}
+	return src, nil
+}
+
+// install makes an upload the current version, in the host and in the folder.
+func (a *API) install(ctx context.Context, name string, f plugindir.Files) (v abi.VersionInfo, err error) {
+	src, err := a.source(name, f)
+	if err != nil {
+		return v, err
+	}
+	digest, err := src.Digest(a.cfg.Limits.MaxUpload)
+	if err != nil {
+		return v, err
+	}
+	err = a.cfg.Plugins.Put(name, digest, f, func() (err error) {
+		v, err = a.cfg.Host.Swap(ctx, name, src)
+		return err
+	})
+	return v, err
+}
+
+// tryUpload compiles and starts an upload in a host of its own.
+func (a *API) tryUpload(ctx context.Context, name string, f plugindir.Files) (v abi.VersionInfo, err error) {
+	src, err := a.source(name, f)
+	if err != nil {
+		return v, err
+	}
+	cfg := a.cfg.DryRun
+	cfg.Dir, cfg.Only, cfg.OnEvent, cfg.Logger = "", nil, nil, nil
+	h, err := host.New(ctx, cfg)
+	if err != nil {
+		return v, err
+	}
+	defer func() { _ = h.Close(context.WithoutCancel(ctx)) }()
+	v, err = h.Swap(ctx, name, src)
+	v.Current = false
+	return v, err
+}
