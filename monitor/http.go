@@ -46,8 +46,8 @@ func newHTTPMetrics(mk *maker) *httpMetrics {
 	}
 }
 
-// HTTP returns a handler that measures next. The label route is the pattern of the http.ServeMux that answered: that of next, if next is
-// one, or of the one inside of [Route].
+// HTTP returns a handler that measures next. The label route is the pattern of the http.ServeMux that answered, or Request.Pattern as the
+// handler left it: that of next itself, or of the one inside of [Route].
 func (m *Monitor) HTTP(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -73,15 +73,16 @@ func (m *Monitor) HTTP(next http.Handler) http.Handler {
 	})
 }
 
-// Route tells [Monitor.HTTP] which pattern of a mux answered, where other handlers stand between the two. Of several, the innermost counts.
-func Route(mux *http.ServeMux) http.Handler {
+// Route tells [Monitor.HTTP] which pattern answered, where handlers that copy the request stand between the two. Of several, the innermost
+// counts.
+func Route(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			if route, ok := r.Context().Value(routeKey{}).(*routeOf); ok && route.pattern == "" {
 				route.pattern = r.Pattern
 			}
 		}()
-		mux.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	})
 }
 

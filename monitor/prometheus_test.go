@@ -448,7 +448,7 @@ func dashboardAndRules(t *testing.T, w *world) {
 				delete(waiting, title)
 			}
 		}
-		rules := 0
+		var rules int
 		if bad, rules = prom.unknownRules(t); len(waiting) == 0 && len(bad) == 0 && rules >= len(alertNames(t)) {
 			return
 		}

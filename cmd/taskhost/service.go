@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/internal/audit"
@@ -48,6 +47,7 @@ type service struct {
 	serving   sync.WaitGroup
 	failed    chan error // a listener that does not listen any more
 
+	tracing  *monitor.Tracing // nil: no traces
 	registry *prometheus.Registry
 	monitor  *monitor.Monitor
 	store    *sqlitestore.Store
@@ -78,7 +78,7 @@ func (s *service) config() *config.Loaded {
 
 // start opens the sockets, answers there that it starts, and then starts everything else.
 func (s *service) start(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{s.openFolder, s.openTokens, s.listen, s.openStore, s.openHost, s.openTasks, s.openAPI} {
+	for _, step := range []func(context.Context) error{s.openFolder, s.openTokens, s.openMonitor, s.listen, s.openStore, s.openHost, s.openTasks, s.openAPI} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func (s *service) listen(ctx context.Context) (err error) {
 		}
 	}
 	limits := s.limits()
-	s.http = httpapi.HTTPServer(s.auth.Handler(http.HandlerFunc(s.serveHTTP)), limits, s.log.Logger)
+	s.http = httpapi.HTTPServer(s.monitor.HTTP(s.auth.Handler(monitor.Route(http.HandlerFunc(s.serveHTTP)))), limits, s.log.Logger)
 	if s.certs != nil {
 		s.http.TLSConfig = s.certs.config()
 	}
@@ -180,11 +180,6 @@ func (s *service) openStore(ctx context.Context) (err error) {
 
 // openHost loads the plugins.
 func (s *service) openHost(ctx context.Context) (err error) {
-	s.registry = prometheus.NewRegistry()
-	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if s.monitor, err = monitor.New(monitor.Config{Registerer: s.registry, Logger: s.log.tasks()}); err != nil {
-		return err
-	}
 	cfg := s.app.hostConfig(s.cfg.Plugins)
 	switch {
 	case s.cfg.Cache != "":
@@ -210,7 +205,7 @@ func (s *service) openHost(ctx context.Context) (err error) {
 func (s *service) openTasks(ctx context.Context) (err error) {
 	s.events = httpapi.NewEvents(httpapi.EventsConfig{})
 	cfg := manager.Config{
-		Store: s.store, KeepOnStop: true,
+		Store: s.monitor.Store(s.store), KeepOnStop: true, TraceParent: s.tracing.TraceParent,
 		MaxConcurrent: s.cfg.Concurrency, MaxQueue: s.cfg.MaxQueue, MaxQueueBytes: s.cfg.QueueBytes, MaxInput: s.cfg.MaxInput, Timeout: s.cfg.Timeout,
 		MaxFinished: s.cfg.KeepTasks, MaxFinishedBytes: s.cfg.KeepBytes, MaxFinishedAge: s.cfg.KeepAge,
 		OnEvent: func(e manager.Event) {
@@ -224,6 +219,7 @@ func (s *service) openTasks(ctx context.Context) (err error) {
 	if s.tasks, err = manager.New(s.host, cfg); err != nil {
 		return err
 	}
+	s.monitor.Watch(monitor.Sources{Tasks: s.tasks, StoreFile: filepath.Join(s.cfg.Data, dataFile)})
 	return s.tasks.Start(context.WithoutCancel(ctx))
 }
 
@@ -318,6 +314,9 @@ func (s *service) stop() error {
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close(ctx))
+	}
+	if err := s.tracing.Shutdown(ctx); err != nil {
+		s.log.Warn("the last traces were not sent", "error", err)
 	}
 	if s.audit != nil {
 		if s.tasks != nil {
