@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +55,7 @@ type service struct {
 	tasks    *manager.Manager
 	api      *httpapi.API
 	ready    *readyCheck
+	trim     trimmer
 }
 
 func newService(a *app, cfg *config.Loaded) *service {
@@ -84,7 +84,7 @@ func (s *service) start(ctx context.Context) error {
 		}
 	}
 	s.state.Store(serverReady)
-	debug.FreeOSMemory() // what loading plugins took
+	trim() // what loading plugins took
 	s.tell()
 	s.record(ctx, "server.start", "", nil)
 	return s.notify(systemd.Ready)
@@ -209,6 +209,7 @@ func (s *service) openTasks(ctx context.Context) (err error) {
 		MaxConcurrent: s.cfg.Concurrency, MaxQueue: s.cfg.MaxQueue, MaxQueueBytes: s.cfg.QueueBytes, MaxInput: s.cfg.MaxInput, Timeout: s.cfg.Timeout,
 		MaxFinished: s.cfg.KeepTasks, MaxFinishedBytes: s.cfg.KeepBytes, MaxFinishedAge: s.cfg.KeepAge,
 		OnEvent: func(e manager.Event) {
+			s.trim.events.Add(1)
 			s.monitor.TaskEvent(e)
 			s.events.TaskEvent(e)
 		},
@@ -269,10 +270,14 @@ func (s *service) run(ctx context.Context, hangups <-chan os.Signal, load func()
 		defer t.Stop()
 		watchdog = t.C
 	}
+	idle := time.NewTicker(idleAfter)
+	defer idle.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-idle.C:
+			s.trim.look()
 		case err := <-s.failed:
 			return err
 		case <-hangups:
