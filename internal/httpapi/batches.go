@@ -71,6 +71,9 @@ func (a *API) submitBatch(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
+	for i := range specs {
+		traced(&specs[i], r.Header)
+	}
 	batch, replayed, err := a.submitBatchOnce(r.Context(), specs, r.Header["Idempotency-Key"], contentType, buf.Bytes())
 	if err != nil {
 		a.fail(w, r, err)

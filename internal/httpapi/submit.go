@@ -105,6 +105,7 @@ func (a *API) submitFast(w http.ResponseWriter, r *http.Request) bool {
 		a.fail(w, r, err)
 		return true
 	}
+	r.Pattern = "POST " + pathTasks // as the mux would say
 	a.submit(w, r)
 	return true
 }
@@ -128,6 +129,7 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
+	traced(&spec, r.Header)
 	t, replayed, err := a.submitOnce(r.Context(), spec, r.Header["Idempotency-Key"], digest)
 	if err == nil && wait > 0 {
 		if ended, e := a.await(r.Context(), t.ID, wait); e == nil {
@@ -190,6 +192,17 @@ func (a *API) readSpec(w http.ResponseWriter, r *http.Request, q url.Values) (sp
 	}
 	spec, err = manager.DecodeSpec(data)
 	return spec, digest, err
+}
+
+// traced lets the trace of a request go on in its task, unless the task names another. A header that cannot be read is none.
+func traced(spec *manager.Spec, h http.Header) {
+	given := h["Traceparent"]
+	if len(given) != 1 || spec.TraceParent != "" {
+		return
+	}
+	if _, ok := abi.ParseTraceParent(given[0]); ok {
+		spec.TraceParent = given[0]
+	}
 }
 
 // requestDigest tells requests apart.
