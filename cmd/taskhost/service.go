@@ -185,6 +185,7 @@ func (s *service) openHost(ctx context.Context) (err error) {
 	if s.plugins, err = plugindir.Open(plugindir.Config{Path: s.cfg.Plugins, MaxModule: s.cfg.Limits.Module, Logger: s.log.Logger}); err != nil {
 		return usagef("%v", err)
 	}
+	s.events = httpapi.NewEvents(httpapi.EventsConfig{})
 	cfg := s.app.hostConfig(s.cfg.Plugins)
 	switch {
 	case s.cfg.Cache != "":
@@ -198,6 +199,7 @@ func (s *service) openHost(ctx context.Context) (err error) {
 	cfg.OnEvent = func(e host.Event) {
 		s.monitor.HostEvent(e)
 		s.plugins.HostEvent(e)
+		s.events.HostEvent(e)
 	}
 	if s.host, err = host.New(ctx, cfg); err != nil {
 		return err
@@ -212,7 +214,6 @@ func (s *service) openHost(ctx context.Context) (err error) {
 
 // openTasks starts the manager.
 func (s *service) openTasks(ctx context.Context) (err error) {
-	s.events = httpapi.NewEvents(httpapi.EventsConfig{})
 	cfg := manager.Config{
 		Store: s.monitor.Store(s.store), KeepOnStop: true, TraceParent: s.tracing.TraceParent,
 		MaxConcurrent: s.cfg.Concurrency, MaxQueue: s.cfg.MaxQueue, MaxQueueBytes: s.cfg.QueueBytes, MaxInput: s.cfg.MaxInput, Timeout: s.cfg.Timeout,
