@@ -169,8 +169,11 @@ func (d *Dir) keep(name string, digest abi.Digest, touch bool) error {
 
 // keepFiles keeps the version that the files of a plugin make, if it is the one with the digest, or whichever it is without one.
 func (d *Dir) keepFiles(name string, digest abi.Digest) error {
+	if !d.has(name) { // it came by Swap, or is gone again
+		return nil
+	}
 	src, err := host.ReadSource(d.cfg.Path, name, d.cfg.MaxModule)
-	if errors.Is(err, fs.ErrNotExist) { // it came by Swap, or is gone again
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil || listsPaths(src.Manifest) {
@@ -215,6 +218,16 @@ func (d *Dir) current(name string) (Files, error) {
 		err = abi.Errorf(abi.CodeNotFound, "the plugin %s has no file in %s", name, d.cfg.Path)
 	}
 	return f, err
+}
+
+// has reports whether the folder has a file of a plugin.
+func (d *Dir) has(name string) bool {
+	for _, extension := range []string{".wasm", ".json"} {
+		if _, err := os.Lstat(d.file(name, extension)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *Dir) file(name, extension string) string { return filepath.Join(d.cfg.Path, name+extension) }

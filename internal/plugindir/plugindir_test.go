@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -21,12 +22,23 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func open(t *testing.T, cfg plugindir.Config) *plugindir.Dir {
 	t.Helper()
+	if cfg.Logger == nil { // what goes well warns of nothing
+		cfg.Logger = slog.New(slog.NewTextHandler(complaint{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
 	d, err := plugindir.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.Close)
 	return d
+}
+
+// complaint fails a test for everything that is written to it.
+type complaint struct{ t *testing.T }
+
+func (c complaint) Write(p []byte) (int, error) {
+	c.t.Errorf("a warning: %s", p)
+	return len(p), nil
 }
 
 // version makes the files of a version, which need not be a module here.
