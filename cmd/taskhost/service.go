@@ -20,6 +20,7 @@ import (
 	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/internal/config"
 	"github.com/taskhost/taskhost/internal/httpapi"
+	"github.com/taskhost/taskhost/internal/plugindir"
 	"github.com/taskhost/taskhost/internal/systemd"
 	"github.com/taskhost/taskhost/manager"
 	"github.com/taskhost/taskhost/manager/sqlitestore"
@@ -50,6 +51,7 @@ type service struct {
 	registry *prometheus.Registry
 	monitor  *monitor.Monitor
 	store    *sqlitestore.Store
+	plugins  *plugindir.Dir
 	host     *host.Host
 	events   *httpapi.Events
 	tasks    *manager.Manager
@@ -180,6 +182,10 @@ func (s *service) openStore(ctx context.Context) (err error) {
 
 // openHost loads the plugins.
 func (s *service) openHost(ctx context.Context) (err error) {
+	if s.plugins, err = plugindir.Open(plugindir.Config{Path: s.cfg.Plugins, MaxModule: s.cfg.Limits.Module, Logger: s.log.Logger}); err != nil {
+		return usagef("%v", err)
+	}
+	s.events = httpapi.NewEvents(httpapi.EventsConfig{})
 	cfg := s.app.hostConfig(s.cfg.Plugins)
 	switch {
 	case s.cfg.Cache != "":
@@ -189,7 +195,12 @@ func (s *service) openHost(ctx context.Context) (err error) {
 	}
 	cfg.WatchInterval = 0
 	cfg.Limits, cfg.MaxMemory, cfg.MaxInstances, cfg.PluginConfig = s.cfg.Limits, s.cfg.MaxMemory, s.cfg.MaxInstances, s.cfg.PluginConfig
-	cfg.Logger, cfg.OnEvent = s.log.Logger, s.monitor.HostEvent
+	cfg.Logger = s.log.Logger
+	cfg.OnEvent = func(e host.Event) {
+		s.monitor.HostEvent(e)
+		s.plugins.HostEvent(e)
+		s.events.HostEvent(e)
+	}
 	if s.host, err = host.New(ctx, cfg); err != nil {
 		return err
 	}
@@ -203,7 +214,6 @@ func (s *service) openHost(ctx context.Context) (err error) {
 
 // openTasks starts the manager.
 func (s *service) openTasks(ctx context.Context) (err error) {
-	s.events = httpapi.NewEvents(httpapi.EventsConfig{})
 	cfg := manager.Config{
 		Store: s.monitor.Store(s.store), KeepOnStop: true, TraceParent: s.tracing.TraceParent,
 		MaxConcurrent: s.cfg.Concurrency, MaxQueue: s.cfg.MaxQueue, MaxQueueBytes: s.cfg.QueueBytes, MaxInput: s.cfg.MaxInput, Timeout: s.cfg.Timeout,
@@ -316,6 +326,9 @@ func (s *service) stop() error {
 	defer cancel()
 	if s.host != nil {
 		errs = append(errs, s.host.Close(ctx))
+	}
+	if s.plugins != nil {
+		s.plugins.Close()
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close(ctx))

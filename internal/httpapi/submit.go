@@ -52,7 +52,7 @@ func (a *API) addSubmit() {
 			http.StatusCreated: withHeaders(jsonResponse[manager.Task](a, "It was submitted."), "Location"),
 			http.StatusOK:      withHeaders(jsonResponse[manager.Task](a, "It had been submitted before with this key."), "Location", "Idempotent-Replayed"),
 		},
-		errors: []int{http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests},
+		errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusTooManyRequests},
 	}
 	addRaw(a, o, a.submit)
 }
@@ -78,6 +78,7 @@ func submitParams() []*huma.Param {
 	number := func() *huma.Schema { return &huma.Schema{Type: huma.TypeInteger} }
 	return []*huma.Param{
 		{Name: "Idempotency-Key", In: "header", Description: "names the submit, so that it can be repeated", Schema: text()},
+		{Name: "Traceparent", In: "header", Description: "the trace that the task belongs to (W3C Trace Context)", Schema: text()},
 		queryParam("wait", "wait so long at most for the end before answering, such as 30s", text()),
 		queryParam("include", "bytes that the answer has: input, output, partial, checkpoint", text()),
 		queryParam("step", "raw input: plugin or plugin:function; several run in their order", stringList()),
@@ -105,7 +106,6 @@ func (a *API) submitFast(w http.ResponseWriter, r *http.Request) bool {
 		a.fail(w, r, err)
 		return true
 	}
-	r.Pattern = "POST " + pathTasks // as the mux would say
 	a.submit(w, r)
 	return true
 }
@@ -129,7 +129,7 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	traced(&spec, r.Header)
+	trace(&spec, r.Header)
 	t, replayed, err := a.submitOnce(r.Context(), spec, r.Header["Idempotency-Key"], digest)
 	if err == nil && wait > 0 {
 		if ended, e := a.await(r.Context(), t.ID, wait); e == nil {
@@ -152,6 +152,16 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request) {
 		h["Idempotent-Replayed"] = []string{"true"}
 	}
 	writeTask(w, status, &t)
+}
+
+// trace gives a task the trace of the request that submits it, unless it names one itself. As the standard wants it, a header that cannot
+// be read is passed over.
+func trace(spec *manager.Spec, h http.Header) {
+	if v := h["Traceparent"]; len(v) == 1 && spec.TraceParent == "" {
+		if _, ok := abi.ParseTraceParent(v[0]); ok {
+			spec.TraceParent = v[0]
+		}
+	}
 }
 
 // readSpec reads what is to be submitted, and the digest that tells one request from another if there is an Idempotency-Key.
@@ -192,17 +202,6 @@ func (a *API) readSpec(w http.ResponseWriter, r *http.Request, q url.Values) (sp
 	}
 	spec, err = manager.DecodeSpec(data)
 	return spec, digest, err
-}
-
-// traced lets the trace of a request go on in its task, unless the task names another. A header that cannot be read is none.
-func traced(spec *manager.Spec, h http.Header) {
-	given := h["Traceparent"]
-	if len(given) != 1 || spec.TraceParent != "" {
-		return
-	}
-	if _, ok := abi.ParseTraceParent(given[0]); ok {
-		spec.TraceParent = given[0]
-	}
 }
 
 // requestDigest tells requests apart.

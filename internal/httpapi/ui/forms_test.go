@@ -114,16 +114,17 @@ func TestFormOfManyTasks(t *testing.T) {
 func TestListIsNarrowedAndPaged(t *testing.T) {
 	s := server(t)
 	var last manager.Task
+	name := unique("page")
 	for range 120 {
 		spec := manager.ProcessorTask("x", "text")
-		spec.Name, spec.Queue = "page", "pages"
+		spec.Name, spec.Queue = name, "pages"
 		last = s.submit(t, spec)
 	}
 	until(t, "the tasks have ended", func() bool {
-		page, err := s.tasks.List(t.Context(), manager.Filter{Name: "page", Status: []manager.Status{manager.StatusCompleted}, Limit: 1000})
+		page, err := s.tasks.List(t.Context(), manager.Filter{Name: name, Status: []manager.Status{manager.StatusCompleted}, Limit: 1000})
 		return err == nil && len(page.Tasks) == 120
 	})
-	path, rows := "/tasks?status=completed&plugin=text&queue=pages&name=page", 0
+	path, rows := "/tasks?status=completed&plugin=text&queue=pages&name="+name, 0
 	for pages := 1; path != ""; pages++ {
 		d := s.page(t, path)
 		path = ""

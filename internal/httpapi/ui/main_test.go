@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -48,19 +49,20 @@ type system struct {
 	dir    string // the plugin folder
 	host   *host.Host
 	tasks  *manager.Manager
+	api    *httpapi.API
 	client *client.Client
 	closes []func()
 }
 
 func (s *system) close() {
-	for i := len(s.closes) - 1; i >= 0; i-- {
-		s.closes[i]()
+	for _, closes := range slices.Backward(s.closes) {
+		closes()
 	}
 }
 
 // shared is the server of most tests.
 var shared = sync.OnceValues(func() (*system, error) {
-	return newSystem(manager.Config{MaxConcurrent: 32}, "agent", "text", "markdown", "old=upper-c", "swap=upper-c", "bare=upper-wat")
+	return newSystem(manager.Config{MaxConcurrent: 32}, "agent", "text", "markdown", "chatty=sdk-go", "bare=upper-wat")
 })
 
 func server(t testing.TB) *system {
@@ -130,12 +132,17 @@ func newSystem(cfg manager.Config, plugins ...string) (s *system, err error) {
 	if err = s.tasks.Start(ctx); err != nil {
 		return nil, err
 	}
-	api, err := httpapi.New(httpapi.Config{Tasks: s.tasks, Host: s.host, Events: events, Plugins: folder, Version: "1.2.3"})
+	s.api, err = httpapi.New(httpapi.Config{Tasks: s.tasks, Host: s.host, Events: events, Plugins: folder, Version: "1.2.3"})
 	if err != nil {
 		return nil, err
 	}
-	s.closes = append(s.closes, api.Close)
-	return s, s.serve(api)
+	s.closes = append(s.closes, s.api.Close)
+	if s.url, err = s.listen(withRole, false); err != nil {
+		return nil, err
+	}
+	s.client, err = client.New(client.Config{BaseURL: s.url})
+	s.closes = append(s.closes, s.client.Close)
+	return s, err
 }
 
 func (s *system) install(name, file string) error {
@@ -162,21 +169,21 @@ func (s *system) install(name, file string) error {
 	return nil
 }
 
-// serve listens as taskhost serve does: the API under /v1, the pages elsewhere.
-func (s *system) serve(api http.Handler) error {
-	pages, err := ui.New(ui.Config{API: api, Version: "1.2.3"})
+// listen listens as taskhost serve does: the API under /v1, the pages elsewhere, and before them who lets requests in.
+func (s *system) listen(lets func(http.Handler) http.Handler, tokens bool) (url string, err error) {
+	pages, err := ui.New(ui.Config{API: s.api, Version: "1.2.3", Tokens: tokens})
 	if err != nil {
-		return err
+		return "", err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", api)
-	mux.Handle("/openapi.json", api)
+	mux.Handle("/v1/", s.api)
+	mux.Handle("/openapi.json", s.api)
 	mux.Handle("/", pages)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return err
+		return "", err
 	}
-	srv := &http.Server{Handler: withRole(mux), ReadHeaderTimeout: 5 * time.Second}
+	srv := httpapi.HTTPServer(lets(mux), httpapi.Limits{}, nil)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -186,10 +193,7 @@ func (s *system) serve(api http.Handler) error {
 		_ = srv.Close()
 		<-done
 	})
-	s.url = "http://" + listener.Addr().String()
-	s.client, err = client.New(client.Config{BaseURL: s.url})
-	s.closes = append(s.closes, s.client.Close)
-	return err
+	return "http://" + listener.Addr().String(), nil
 }
 
 // withRole makes requests with the role that the cookie "role" or the header X-Role names; default admin. Package auth has the real thing.
@@ -242,6 +246,9 @@ func until(t testing.TB, what string, ok func() bool) {
 		}
 	}
 }
+
+// unique is a name that no test has used, also not in a run before of the same process.
+func unique(name string) string { return fmt.Sprintf("%s-%d", name, time.Now().UnixNano()) }
 
 // slow is a task that counts for about a time.
 func slow(name string, steps, delay int) manager.Spec {

@@ -7,11 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/taskhost/taskhost/client"
+	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/manager"
 )
 
@@ -63,9 +65,9 @@ func TestListIsLiveAndKeepsWhatIsSelected(t *testing.T) {
 	s := server(t)
 	b := open(t, s)
 	spec := slow("live", 3000, 10)
-	spec.Queue = "live"
+	spec.Queue = unique("live")
 	first := s.submit(t, spec)
-	b.visit("/tasks?queue=live")
+	b.visit("/tasks?queue=" + spec.Queue)
 	b.wait(`document.querySelectorAll("tr[data-task]").length === 1`)
 	b.click(`tr[data-task] input[type="checkbox"]`)
 	b.wait(`document.querySelector("#picked").textContent === "1 selected"`)
@@ -82,7 +84,7 @@ func TestListIsLiveAndKeepsWhatIsSelected(t *testing.T) {
 	}
 	b.click(`input[name="all"]`)
 	b.click(`#bulk button[value="cancel"]`)
-	b.see("Cancel every task with queue live?")
+	b.see("Cancel every task with queue " + spec.Queue + "?")
 	b.click("button.danger")
 	s.ended(t, second.ID)
 	b.stable(chromedp.SetValue(chromedp.CSS("#f-label"), "a=b"), chromedp.SendKeys(chromedp.CSS("#f-label"), kb.Enter))
@@ -177,55 +179,6 @@ func TestReadingWithoutScripts(t *testing.T) {
 	b.shot("tried")
 }
 
-// TestAccessibility lets axe-core look at every page, in the light and in the dark, and as on a phone.
-func TestAccessibility(t *testing.T) {
-	s := server(t)
-	demoOnce(t)
-	axe, err := os.ReadFile(filepath.Join(build, "testdata", "axe.js"))
-	if err != nil {
-		t.Fatalf("%v; run make plugins first", err)
-	}
-	running := s.submit(t, slow("seen", 3000, 10))
-	defer s.stop(t, running.ID)
-	page, err := s.tasks.List(t.Context(), manager.Filter{Name: "publish-notes", Status: []manager.Status{manager.StatusFailed}})
-	if err != nil || len(page.Tasks) == 0 {
-		t.Fatal(err)
-	}
-	b := open(t, s)
-	b.tolerate("404 (Not Found)")
-	check := func(path, options string) {
-		t.Helper()
-		for _, finding := range eval[[]finding](b, `axe.run(document, {resultTypes: ["violations"], `+options+`}).then((r) => r.violations.map((v) => (
-			{impact: v.impact, id: v.id, help: v.help, nodes: v.nodes.slice(0, 3).map((n) => n.html + " " + n.failureSummary)})))`) {
-			if finding.Impact == "serious" || finding.Impact == "critical" {
-				t.Errorf("%s: %s: %s: %s\n\t%s", path, finding.Impact, finding.ID, finding.Help, strings.Join(finding.Nodes, "\n\t"))
-			}
-		}
-	}
-	for _, path := range []string{
-		"/", "/tasks", "/tasks?queue=none", "/tasks/" + running.ID, "/tasks/" + page.Tasks[0].ID, "/plugins", "/plugins/agent", "/queues", "/schedules", "/login?failed=denied", "/nothing",
-	} {
-		b.visit(path)
-		b.wait(`document.readyState === "complete"`)
-		eval[any](b, string(axe)+"; null")
-		check(path, "")
-		b.prefer("dark")
-		check(path, `runOnly: ["color-contrast", "link-in-text-block"]`)
-		b.size(360, 740)
-		check(path, `runOnly: ["scrollable-region-focusable", "target-size"]`)
-		if wide := eval[int](b, "document.documentElement.scrollWidth"); wide > 360 {
-			t.Errorf("%s: %d pixels wide on a phone of 360", path, wide)
-		}
-		b.size(1280, 800)
-		b.prefer("light")
-	}
-}
-
-type finding struct {
-	Impact, ID, Help string
-	Nodes            []string
-}
-
 func TestUploadSwapAndRollBack(t *testing.T) {
 	s := server(t)
 	b := open(t, s)
@@ -293,4 +246,43 @@ func TestUploadSwapAndRollBack(t *testing.T) {
 	if done, err := s.client.DeleteAll(t.Context(), client.Selection{Filter: manager.Filter{Plugin: "swapped"}}); err != nil || done.Count != 1 {
 		t.Errorf("its task: %+v, %v", done, err)
 	}
+}
+
+func TestLogIn(t *testing.T) {
+	s := server(t)
+	tokens, err := auth.OpenFile(filepath.Join(t.TempDir(), "tokens"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, secret, err := tokens.Create("reader", auth.RoleRead, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guarded := *s
+	if guarded.url, err = s.listen(auth.New(auth.Config{Tokens: tokens}).Handler, true); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, &guarded)
+	b.visit("/tasks?status=failed")
+	b.see("This server wants a token.")
+	if eval[bool](b, `document.querySelector("nav") !== null`) {
+		t.Error("somebody who is not in sees the navigation")
+	}
+	for _, try := range []string{"th_wrong", secret} {
+		b.stable(chromedp.SendKeys(chromedp.CSS("#token"), try+kb.Enter))
+		if try != secret {
+			b.see("The token is wrong, has expired, or was removed.")
+		}
+	}
+	b.wait(`location.pathname + location.search === "/tasks?status=failed" && document.querySelector("#list") !== null`)
+	b.see("reader, role read")
+	if eval[bool](b, `document.querySelector("#bulk button") !== null`) {
+		t.Error("a reader sees buttons for many tasks")
+	}
+	task := s.submit(t, slow("seen by a reader", 2000, 10))
+	defer s.stop(t, task.ID)
+	b.visit("/tasks/" + task.ID)
+	b.wait(`document.querySelector("#link").dataset.state === "on" && document.querySelector("[data-bar]").value > 0`) // the stream has the session, too
+	b.click(`form[action="/logout"] button`)
+	b.see("This server wants a token.")
 }

@@ -4,6 +4,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -277,6 +279,54 @@ func (s *system) stop(t testing.TB, id string) {
 		t.Error(err)
 	}
 	s.ended(t, id)
+}
+
+func TestLogOfAPlugin(t *testing.T) {
+	s := server(t)
+	task := s.submit(t, manager.ProcessorTask("<b>careful</b>", "chatty:logs"))
+	s.ended(t, task.ID)
+	d := s.page(t, "/tasks/"+task.ID)
+	d.wellFormed()
+	shown := text(d.root)
+	for _, want := range []string{"warn3 <b>careful</b>", "error4 <b>careful</b>", "info2"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("the log has no %q:\n%s", want, shown)
+		}
+	}
+}
+
+func TestVendoredFiles(t *testing.T) {
+	root := filepath.Join("assets", "vendor")
+	table, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dirs, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range dirs {
+		if !dir.IsDir() {
+			continue
+		}
+		files, err := os.ReadDir(filepath.Join(root, dir.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		licence := false
+		for _, file := range files {
+			licence = licence || file.Name() == "LICENSE"
+			if info, err := file.Info(); err != nil || info.Size() > 500<<10 {
+				t.Errorf("%s/%s is larger than 500 KiB (%v)", dir.Name(), file.Name(), err)
+			}
+			if file.Name() != "LICENSE" && !strings.Contains(string(table), file.Name()) {
+				t.Errorf("README.md does not name %s/%s", dir.Name(), file.Name())
+			}
+		}
+		if !licence {
+			t.Errorf("%s has no LICENSE", dir.Name())
+		}
+	}
 }
 
 func TestHeaders(t *testing.T) {

@@ -10,6 +10,7 @@ const fast = () => document.querySelector('[data-fast]') !== null;
 
 let source = null;
 let listening = '';
+let broken = false; // the stream was cut off: what came meanwhile is missing
 let latest = new Map();
 let last = 0;
 let timer = 0;
@@ -48,8 +49,16 @@ function listen(key) {
   listening = key;
   if (!key) { state('idle', 'up to date'); return; }
   source = new EventSource(`/v1/events?id=${key}`);
-  source.onopen = () => state('on', 'live');
-  source.onerror = () => state('off', 'reconnecting');
+  source.onopen = () => {
+    state('on', 'live');
+    if (broken) refresh();
+    broken = false;
+  };
+  source.onerror = () => {
+    state('off', 'reconnecting');
+    broken = true;
+    if (source?.readyState === EventSource.CLOSED) setTimeout(() => { listening = ''; sync(); }, 3000); // the browser gave up
+  };
   for (const kind of kinds) source.addEventListener(kind, (e) => take(kind, e));
 }
 
