@@ -15,7 +15,7 @@ type Batch struct {
 	Counts manager.Counts `json:"counts"`
 	Done   bool           `json:"done"`           // all of its tasks have ended
 	Tasks  []manager.Task `json:"tasks"`          // at most manager.MaxPage, without their bytes
-	Next   string         `json:"next,omitempty"` // there are more: Filter.Cursor of List, with the label manager.LabelBatchID
+	Next   string         `json:"next,omitempty"` // not empty: there are more; List has them by the label manager.LabelBatchID
 }
 
 // Batch returns a batch. With a wait above zero it waits so long for all its tasks to end.

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/taskhost/taskhost/abi"
@@ -22,6 +23,9 @@ const (
 	EventDown manager.EventKind = "down"
 )
 
+// MaxNamed is how many tasks EventsOf listens to.
+const MaxNamed = 1000
+
 // maxEvent is how many bytes one event may have.
 const maxEvent = 16 << 20
 
@@ -33,8 +37,22 @@ const maxEvent = 16 << 20
 // Limit and Cursor of the filter have no effect. A loop that is slower than the events loses some, and gets EventReset then.
 func (c *Client) Events(ctx context.Context, f manager.Filter) iter.Seq2[manager.Event, error] {
 	f.Limit, f.Cursor = 0, ""
+	return c.events(ctx, filterQuery(&f))
+}
+
+// EventsOf is Events for the tasks that are named, 1 to MaxNamed. Whenever the connection was made again there is EventReset. It goes on when the
+// tasks have ended: somebody may retry them.
+func (c *Client) EventsOf(ctx context.Context, ids []string) iter.Seq2[manager.Event, error] {
+	if len(ids) < 1 || len(ids) > MaxNamed {
+		err := abi.Errorf(abi.CodeInvalid, "there are %d tasks to listen to; it must be between 1 and %d", len(ids), MaxNamed)
+		return func(yield func(manager.Event, error) bool) { yield(manager.Event{}, err) }
+	}
+	return c.events(ctx, url.Values{"id": ids})
+}
+
+func (c *Client) events(ctx context.Context, query url.Values) iter.Seq2[manager.Event, error] {
 	r := newRequest(http.MethodGet, "events")
-	r.query = filterQuery(&f)
+	r.query = query
 	return func(yield func(manager.Event, error) bool) {
 		s := &stream{client: c, request: r, resumes: true}
 		s.run(ctx, yield)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/manager"
 )
 
@@ -20,6 +21,7 @@ type Stats struct {
 	Goroutines int           `json:"goroutines"`
 	Memory     uint64        `json:"memory_bytes"`
 	Clients    int           `json:"clients"` // streams of events that are open
+	Waiting    int           `json:"waiting"` // requests that wait for a task
 	Principal  Principal     `json:"principal"`
 }
 
@@ -71,10 +73,11 @@ func (c *Client) History(ctx context.Context, since time.Time) (History, error) 
 type AuditEntry struct {
 	Time      time.Time `json:"time"`
 	Principal Principal `json:"principal"`
+	Remote    string    `json:"remote,omitempty"` // the address that it came from
 	Action    string    `json:"action"`           // such as plugin.upload
-	Target    string    `json:"target,omitempty"` // such as a plugin's name or a task's id
-	Detail    string    `json:"detail,omitempty"`
-	Error     string    `json:"error,omitempty"` // why it was not done
+	Object    string    `json:"object,omitempty"` // of what: a plugin's name or a task's id
+	Code      abi.Code  `json:"code,omitempty"`   // why it was not done
+	Error     string    `json:"error,omitempty"`
 }
 
 // Audit returns the newest entries of the audit log, at most max; 0: the server's default. It needs the role admin.

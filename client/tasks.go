@@ -20,14 +20,14 @@ const maxWait = 30 * time.Second
 // SubmitOptions are those of one submit. The zero value is good.
 type SubmitOptions struct {
 	// IdempotencyKey makes a submit that is repeated the same submit: within a day, the server answers it with the task of the first one, and
-	// with CodeConflict when the spec is another. At most 200 bytes. Default: a random one, so that a submit whose answer was lost is
-	// repeated without harm.
+	// with CodeConflict when the spec is another. At most 200 bytes. It does not go with Spec.Unique. Default: a random one, so that a submit
+	// whose answer was lost is repeated without harm; none for a spec with a unique key of its own or with as many labels as there may be.
 	IdempotencyKey string
 	// Wait is how long to wait for the task's end before returning it as it is then. Default: not at all.
 	Wait time.Duration
 }
 
-// Submit submits a task, and returns it as it was stored; see manager.Manager.Submit. Go functions have no way to a server and are CodeInvalid.
+// Submit submits a task, and returns it as it was stored, without its bytes; see manager.Manager.Submit. Go functions have no way to a server and are CodeInvalid.
 func (c *Client) Submit(ctx context.Context, spec manager.Spec, o SubmitOptions) (manager.Task, error) {
 	if spec.Func != nil {
 		return manager.Task{}, abi.Errorf(abi.CodeInvalid, "a Go function cannot be sent to a server")
@@ -36,7 +36,7 @@ func (c *Client) Submit(ctx context.Context, spec manager.Spec, o SubmitOptions)
 	if err != nil {
 		return manager.Task{}, err
 	}
-	r.keyed(o.IdempotencyKey).waiting(min(o.Wait, maxWait))
+	r.keyed(o.IdempotencyKey, &spec, manager.MaxLabels-1).waiting(min(o.Wait, maxWait))
 	var t manager.Task
 	until := time.Now().Add(o.Wait)
 	if err := c.call(ctx, r, &t); err != nil {
@@ -52,10 +52,17 @@ func (c *Client) Submit(ctx context.Context, spec manager.Spec, o SubmitOptions)
 	return t, nil
 }
 
-// keyed gives a request an idempotency key, so that it can be repeated.
-func (r *request) keyed(key string) *request {
-	r.header["Idempotency-Key"] = or(key, rand.Text())
-	r.repeat = true
+// keyed gives a submit an idempotency key, so that it can be repeated. The server keeps the key with the first task: as its unique key, and with
+// a label more.
+func (r *request) keyed(key string, first *manager.Spec, labels int) *request {
+	switch u := first.Unique; {
+	case key == "" && u.Key != "":
+		r.repeat = u.Existing // which comes to the same
+	case key == "" && len(first.Labels) > labels:
+	default:
+		r.header["Idempotency-Key"] = or(key, rand.Text())
+		r.repeat = true
+	}
 	return r
 }
 
@@ -71,7 +78,7 @@ func (c *Client) SubmitBatch(ctx context.Context, specs []manager.Spec, o Submit
 		return manager.Batch{}, err
 	}
 	var b manager.Batch
-	err = c.call(ctx, r.keyed(o.IdempotencyKey), &b)
+	err = c.call(ctx, r.keyed(o.IdempotencyKey, &specs[0], manager.MaxLabels-2), &b)
 	return b, err
 }
 
@@ -161,7 +168,7 @@ func filterQuery(f *manager.Filter) url.Values {
 }
 
 // Result waits for a task to end and returns it with Output and Partial; see manager.Manager.Result. The error is that of the task if it failed
-// or was cancelled; Task.Status tells it from one of the way to the server, and from the end of ctx, with which the Task is the one last seen.
+// or was cancelled; Task.Status tells it from one of the way to the server, and from the end of ctx, with which the Task is the one last seen, if any was.
 func (c *Client) Result(ctx context.Context, id string) (manager.Task, error) {
 	var last manager.Task
 	for {
@@ -190,7 +197,7 @@ func (c *Client) Input(ctx context.Context, id string) (*Body, error) {
 	return c.body(ctx, id, "input")
 }
 
-// Output opens the result of a task. CodeConflict: it did not complete, or has not yet; [Client.Result] waits.
+// Output opens the result of a task. CodeNotFound: there is no such task, or it did not complete, or has not yet; [Client.Result] waits.
 func (c *Client) Output(ctx context.Context, id string) (*Body, error) {
 	return c.body(ctx, id, "output")
 }

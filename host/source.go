@@ -51,6 +51,9 @@ func (s Source) Digest(limit int64) (abi.Digest, error) {
 type module struct {
 	name string
 	wasm []byte
+
+	file  *os.File // where wasm is when it is not in memory, see Host.stash; the garbage collector closes it
+	bytes int64    // its size
 }
 
 const mainModule = "main"
@@ -67,7 +70,9 @@ type resolved struct {
 
 func (r *resolved) size() (n int64) {
 	for _, m := range r.modules {
-		n += int64(len(m.wasm))
+		if n += int64(len(m.wasm)); m.wasm == nil {
+			n += m.bytes
+		}
 	}
 	return n
 }
@@ -114,7 +119,7 @@ func (s Source) resolve(limit int64) (*resolved, error) {
 		if int64(len(s.Wasm)) > limit {
 			return nil, moduleTooLarge(s.Path, int64(len(s.Wasm)), limit)
 		}
-		r.modules = []module{{mainModule, s.Wasm}}
+		r.modules = []module{{name: mainModule, wasm: s.Wasm}}
 		r.files = []string{s.Path}
 	} else if err := r.readModules(limit); err != nil {
 		return nil, err

@@ -58,6 +58,10 @@ type mount struct {
 // newVersion compiles a source and checks that it starts. The caller is its first reference.
 func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics *metricBook) (_ *version, err error) {
 	v := &version{host: h, name: name, source: r, metrics: metrics, loadedAt: time.Now()}
+	full, err := r.unstash()
+	if err != nil {
+		return nil, err
+	}
 	v.limits = manifestLimits(h.cfg.Limits, &r.manifest)
 	if v.fuel = v.limits.Fuel; v.fuel == 0 {
 		v.fuel = instrument.Unlimited
@@ -74,7 +78,7 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 			v.isolation = t.Isolation
 		}
 	}
-	if v.shape, err = inspect(r, v.limits); err != nil {
+	if v.shape, err = inspect(full, v.limits); err != nil {
 		return nil, err
 	}
 	v.numbers = make(map[string]int, len(v.functions))
@@ -94,7 +98,7 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 	if err = v.mountPaths(); err != nil {
 		return nil, err
 	}
-	for _, m := range r.modules {
+	for _, m := range full.modules {
 		c, err := h.compile(ctx, m, v.limits.Stack)
 		if err != nil {
 			return nil, abi.Errorf(abi.CodeRefused, "%s does not compile: %w", moduleWord(m.name), err)
@@ -114,6 +118,8 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 			return nil, abi.Errorf(abi.CodeUnavailable, "taking an image of it: %w", err)
 		}
 	}
+	i.slim()
+	h.stash(r)
 	if v.sandbox.restore || v.sandbox.keep {
 		v.pool.put(i)
 	} else {

@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/taskhost/taskhost/abi"
 )
 
@@ -65,13 +63,13 @@ func (m *Manager) newBatch(specs []Spec) (Batch, error) {
 	if len(specs) < 1 || len(specs) > MaxBatch {
 		return Batch{}, abi.Errorf(abi.CodeInvalid, "there are %d tasks in the batch; it must be between 1 and %d", len(specs), MaxBatch)
 	}
-	id, err := uuid.NewV7()
+	id, err := newID()
 	if err != nil {
-		return Batch{}, abi.Errorf(abi.CodeInternal, "no random numbers for an id: %w", err)
+		return Batch{}, err
 	}
-	b := Batch{ID: id.String(), Tasks: make([]Task, len(specs))}
-	for i, spec := range specs {
-		if err = m.newTask(&b.Tasks[i], spec); err == nil {
+	b := Batch{ID: id, Tasks: make([]Task, len(specs))}
+	for i := range specs {
+		if err = m.newTask(&b.Tasks[i], &specs[i]); err == nil {
 			err = b.link(i)
 		}
 		if err != nil {

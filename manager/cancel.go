@@ -46,10 +46,10 @@ func (m *Manager) cancelRun(r *run, cause Cause) (done bool, err error) {
 		return false, nil
 	}
 	if t.Cause == "" {
-		t, err = m.save(r, change{move: moveAsk, now: now(), cause: cause})
+		err = m.save(r, &change{move: moveAsk, now: now(), cause: cause})
 		switch abi.CodeOf(err) {
 		case "":
-			m.emit(EventCancel, &t)
+			m.emit(EventCancel, r.next)
 		case abi.CodeLeaseLost, abi.CodeNotFound: // it is no longer this process's
 			return false, nil
 		default:

@@ -54,8 +54,8 @@ func (m *Manager) extend(r *run) {
 
 // lost cancels an attempt whose lease is gone, unless it has just settled by itself.
 func (m *Manager) lost(r *run) {
-	if t, live := r.snapshot(); live {
-		r.cancel(stopError(t.ID, CauseLeaseLost))
+	if r.isLive() {
+		r.cancel(stopError(r.lease.ID, CauseLeaseLost))
 	}
 }
 

@@ -1,7 +1,9 @@
 package manager
 
 import (
+	"bufio"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -136,42 +138,51 @@ func errClosed() error { return abi.Errorf(abi.CodeClosed, "the manager is stopp
 // for a unique key that is held, CodeNotFound for a task of Spec.After that is unknown, CodeClosed after Stop, CodeUnavailable
 // from the store, or ctx's error.
 func (m *Manager) Submit(ctx context.Context, spec Spec) (Task, error) {
-	tasks := make([]Task, 1)
-	err := m.newTask(&tasks[0], spec)
+	one := singles.Get().(*[1]Task)
+	defer dropSingle(one)
+	err := m.newTask(&one[0], &spec)
 	if err == nil {
-		err = m.create(ctx, tasks)
+		err = m.create(ctx, one[:])
 	}
-	return m.submitted(&tasks[0], err)
+	return m.submitted(&one[0], err)
+}
+
+// singles are slices of one task for Create, which are used again.
+var singles = sync.Pool{New: func() any { return new([1]Task) }}
+
+func dropSingle(one *[1]Task) {
+	one[0] = Task{}
+	singles.Put(one)
 }
 
 // SubmitWait is Submit, but waits for room when the queue is full, until ctx ends or the manager stops.
 func (m *Manager) SubmitWait(ctx context.Context, spec Spec) (Task, error) {
-	tasks := make([]Task, 1)
-	err := m.newTask(&tasks[0], spec)
+	one := singles.Get().(*[1]Task)
+	defer dropSingle(one)
+	err := m.newTask(&one[0], &spec)
 	if err == nil {
-		err = m.create(ctx, tasks)
+		err = m.create(ctx, one[:])
 		if err != nil && abi.CodeOf(err) == abi.CodeQueueFull {
-			err = m.room.wait(ctx, m.closing, func() error { return m.create(ctx, tasks) })
+			err = m.room.wait(ctx, m.closing, func() error { return m.create(ctx, one[:]) })
 		}
 	}
-	return m.submitted(&tasks[0], err)
+	return m.submitted(&one[0], err)
 }
 
 // newTask makes t a task of a spec; it is not stored. With an error the task has no id.
-func (m *Manager) newTask(t *Task, given Spec) error {
-	t.Spec = given
+func (m *Manager) newTask(t *Task, given *Spec) (err error) {
+	t.Spec = *given
 	spec := &t.Spec
-	if err := m.cfg.prepare(spec); err != nil {
+	if err = m.cfg.prepare(spec); err != nil {
 		return err
 	}
 	if m.runner == nil && spec.Kind != KindFunc {
 		return abi.Errorf(abi.CodeInvalid, "this manager runs Go functions only: it was made without a runner for plugins")
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return abi.Errorf(abi.CodeInternal, "no random numbers for an id: %w", err)
+	if t.ID, err = newID(); err != nil {
+		return err
 	}
-	t.ID, t.Status, t.CreatedAt, t.RunAt = id.String(), StatusPending, now(), spec.RunAt.UTC()
+	t.Status, t.CreatedAt, t.RunAt = StatusPending, now(), spec.RunAt.UTC()
 	t.TotalSteps, t.InputBytes = max(1, len(spec.Steps)), len(spec.Input)
 	if spec.Expiry > 0 {
 		start := t.CreatedAt
@@ -181,6 +192,20 @@ func (m *Manager) newTask(t *Task, given Spec) error {
 		t.ExpiresAt = start.Add(spec.Expiry)
 	}
 	return nil
+}
+
+// randoms are the system's random numbers, a few hundred bytes at a time.
+var randoms = sync.Pool{New: func() any { return bufio.NewReaderSize(rand.Reader, 512) }}
+
+// newID makes an id that is larger than those made before in this process.
+func newID() (string, error) {
+	r := randoms.Get().(*bufio.Reader)
+	defer randoms.Put(r)
+	id, err := uuid.NewV7FromReader(r)
+	if err != nil {
+		return "", abi.Errorf(abi.CodeInternal, "no random numbers for an id: %w", err)
+	}
+	return id.String(), nil
 }
 
 // create stores new tasks and tells of them; records are put with them. Afterwards a task may be an earlier one that holds its unique
@@ -253,7 +278,7 @@ func (m *Manager) List(ctx context.Context, f Filter) (Page, error) {
 		}
 		if r := m.shard(t.ID).run(t.ID); r != nil {
 			if live, ok := r.snapshot(); ok {
-				t.copyProgress(&live)
+				progressOf(&live).copyTo(t)
 			}
 		}
 	}

@@ -13,10 +13,10 @@ import (
 // memoryStore is a Store that keeps everything in memory. The agenda is its lock, too.
 type memoryStore struct {
 	agenda  *agenda.Agenda[kept]
-	tasks   map[string]*record
-	order   []*record // by id; removed ones stay until there are many
-	removed int       // removed records in order
-	done    doneList  // final, in the order in which they ended
+	live    map[string]*record // tasks that are not final; find knows all
+	order   []*record          // by id; removed ones stay until there are many
+	removed int                // removed records in order
+	done    doneList           // final, in the order in which they ended
 	seq     uint64
 
 	counts       Counts
@@ -36,6 +36,7 @@ type record = agenda.Entry[kept]
 type kept struct {
 	task       Task
 	prev, next *record // in done
+	bytes      int64   // pending: Spec.Bytes; final: Bytes
 	final      bool
 	gone       bool
 }
@@ -46,7 +47,7 @@ type recordKey struct{ kind, name string }
 // It needs no closing.
 func NewMemoryStore() Store {
 	return &memoryStore{
-		agenda: agenda.New[kept](PriorityStep), tasks: make(map[string]*record), records: make(map[recordKey]Record),
+		agenda: agenda.New[kept](PriorityStep), live: make(map[string]*record), records: make(map[recordKey]Record),
 	}
 }
 
@@ -88,17 +89,17 @@ func (s *memoryStore) check(tasks []Task) (bytes int64, err error) {
 			return 0, &abi.Error{Code: abi.CodeInvalid, Task: t.ID, Message: "a new task must be pending"}
 		}
 		_, twice := inBatch[t.ID]
-		if _, taken := s.tasks[t.ID]; taken || twice {
+		if twice || s.find(t.ID) != nil {
 			return 0, IDInUse(t.ID)
 		}
 		for _, id := range t.Spec.After {
-			if _, ok := inBatch[id]; !ok && s.tasks[id] == nil {
+			if _, ok := inBatch[id]; !ok && s.find(id) == nil {
 				return 0, UnknownAfter(id)
 			}
 		}
 		if key := t.Spec.Unique.Key; key != "" {
 			if h, held := s.agenda.Holder(key); held {
-				existing := s.tasks[h.ID]
+				existing := s.find(h.ID)
 				if existing == nil || !t.Spec.Unique.Existing {
 					return 0, KeyHeld(key, h.ID)
 				}
@@ -120,18 +121,44 @@ func (s *memoryStore) check(tasks []Task) (bytes int64, err error) {
 	return bytes, nil
 }
 
+// find returns the record of a task; nil: there is none. A table of all ids would cost each task more than the search costs the few that
+// are asked for once they are final.
+func (s *memoryStore) find(id string) *record {
+	if r := s.live[id]; r != nil {
+		return r
+	}
+	if n := len(s.order); n == 0 || s.order[n-1].Payload.task.ID < id {
+		return nil
+	}
+	for _, r := range s.order[s.position(id):] {
+		switch k := &r.Payload; {
+		case k.task.ID != id:
+			return nil
+		case !k.gone:
+			return r
+		}
+	}
+	return nil
+}
+
+// position is where the records of an id begin in order.
+func (s *memoryStore) position(id string) int {
+	i, _ := slices.BinarySearchFunc(s.order, id, func(r *record, id string) int { return strings.Compare(r.Payload.task.ID, id) })
+	return i
+}
+
 // add stores a new task and gives it its place.
 func (s *memoryStore) add(t *Task, now time.Time) {
 	t.Revision = 1
 	s.seq++
-	r := &record{Payload: kept{task: *t}, Seq: s.seq}
-	s.tasks[t.ID] = r
+	r := &record{Payload: kept{task: *t, bytes: t.Spec.Bytes()}, Seq: s.seq}
+	s.live[t.ID] = r
 	i := len(s.order)
 	for i > 0 && s.order[i-1].Payload.task.ID > t.ID {
 		i--
 	}
 	s.order = slices.Insert(s.order, i, r)
-	s.count(t, 1)
+	s.count(&r.Payload, 1)
 	if u := &t.Spec.Unique; u.Key != "" {
 		var until int64
 		if u.Window > 0 {
@@ -149,7 +176,7 @@ func (s *memoryStore) place(t *Task, now time.Time) agenda.Place {
 	p.Due = unixNano(t.RunAt)
 	p.Expires = unixNano(t.ExpiresAt)
 	for _, id := range t.Spec.After {
-		r := s.tasks[id]
+		r := s.find(id)
 		if r == nil {
 			continue
 		}
@@ -185,7 +212,7 @@ func unixNano(t time.Time) int64 {
 func (s *memoryStore) Get(ctx context.Context, id string) (Task, error) {
 	s.agenda.Lock()
 	defer s.agenda.Unlock()
-	r := s.tasks[id]
+	r := s.find(id)
 	if r == nil {
 		return Task{}, NotFound(id)
 	}
@@ -209,7 +236,7 @@ func (s *memoryStore) Claim(ctx context.Context, ttl time.Duration) (t Task, l L
 func (s *memoryStore) Extend(ctx context.Context, l Lease, ttl time.Duration) (Task, error) {
 	s.agenda.Lock()
 	defer s.agenda.Unlock()
-	r := s.tasks[l.ID]
+	r := s.find(l.ID)
 	switch {
 	case r == nil:
 		return Task{}, NotFound(l.ID)
@@ -223,7 +250,7 @@ func (s *memoryStore) Extend(ctx context.Context, l Lease, ttl time.Duration) (T
 func (s *memoryStore) Save(ctx context.Context, t Task, l Lease, records ...Record) (uint64, error) {
 	s.agenda.Lock()
 	defer s.agenda.Unlock()
-	r := s.tasks[t.ID]
+	r := s.find(t.ID)
 	switch {
 	case r == nil:
 		return 0, NotFound(t.ID)
@@ -262,20 +289,29 @@ func (s *memoryStore) holdAgain(r *record, t *Task) error {
 // replace stores a task and gives it its new place.
 func (s *memoryStore) replace(r *record, t *Task) {
 	k := &r.Payload
-	s.count(&k.task, -1)
+	s.count(k, -1)
 	t.Revision++
 	k.task = *t
-	s.count(t, 1)
+	final := t.Status.Final()
 	switch {
-	case t.Status.Final():
+	case final:
+		k.bytes = t.Bytes()
+	case t.Status == StatusPending:
+		k.bytes = t.Spec.Bytes()
+	}
+	s.count(k, 1)
+	switch {
+	case final:
 		if k.final {
 			return
 		}
 		k.final = true
+		delete(s.live, t.ID)
 		s.agenda.Finish(r)
 		s.done.append(r)
 	case k.final: // it is to run again
 		k.final = false
+		s.live[t.ID] = r
 		s.done.remove(r)
 		s.agenda.Add(r, s.place(t, time.Now()))
 	case t.Status == StatusPending:
@@ -286,15 +322,16 @@ func (s *memoryStore) replace(r *record, t *Task) {
 }
 
 // count adds a task to the counts, or takes it off.
-func (s *memoryStore) count(t *Task, by int) {
-	if p := s.counts.of(t.Status); p != nil {
+func (s *memoryStore) count(k *kept, by int) {
+	status := k.task.Status
+	if p := s.counts.of(status); p != nil {
 		*p += by
 	}
 	switch {
-	case t.Status == StatusPending:
-		s.pendingBytes += int64(by) * t.Spec.Bytes()
-	case t.Status.Final():
-		s.doneBytes += int64(by) * t.Bytes()
+	case status == StatusPending:
+		s.pendingBytes += int64(by) * k.bytes
+	case status.Final():
+		s.doneBytes += int64(by) * k.bytes
 	}
 }
 
@@ -326,7 +363,7 @@ func (s *memoryStore) scan(f *Filter, cursor string, limit int, page *Page) (nex
 	defer s.agenda.Unlock()
 	i := len(s.order)
 	if cursor != "" {
-		i, _ = slices.BinarySearchFunc(s.order, cursor, func(r *record, id string) int { return strings.Compare(r.Payload.task.ID, id) })
+		i = s.position(cursor)
 	}
 	for n := 0; i > 0; n++ {
 		if n == scanStep || len(page.Tasks) == limit {
@@ -351,7 +388,7 @@ func (s *memoryStore) scan(f *Filter, cursor string, limit int, page *Page) (nex
 func (s *memoryStore) Delete(ctx context.Context, id string) error {
 	s.agenda.Lock()
 	defer s.agenda.Unlock()
-	r := s.tasks[id]
+	r := s.find(id)
 	switch {
 	case r == nil:
 		return NotFound(id)
@@ -386,8 +423,7 @@ func (s *memoryStore) Sweep(ctx context.Context, keep Retention, max int) (int, 
 func (s *memoryStore) remove(r *record) {
 	k := &r.Payload
 	s.done.remove(r)
-	s.count(&k.task, -1)
-	delete(s.tasks, k.task.ID)
+	s.count(k, -1)
 	k.task, k.gone = Task{ID: k.task.ID}, true
 	if s.removed++; s.removed > 1024 && s.removed > len(s.order)/2 {
 		s.order = slices.DeleteFunc(s.order, func(r *record) bool { return r.Payload.gone })

@@ -13,7 +13,7 @@ import (
 // prepareRun gets what a claimed task needs before it can start: the outputs of the tasks that it waited for, and its agent's memory.
 // The error says why it cannot start.
 func (m *Manager) prepareRun(r *run) *abi.Error {
-	t := &r.task
+	t := r.task
 	if t.Status != StatusPending {
 		return nil
 	}
@@ -112,7 +112,7 @@ func (m *Manager) recall(r *run, agent string) error {
 }
 
 // remember is what is to be stored with the task when it has completed: the agent's memory, if it changed.
-func (r *run) remember(c change) []Record {
+func (r *run) remember(c *change) []Record {
 	if c.move != moveSucceed || r.memory == nil {
 		return nil
 	}
@@ -149,7 +149,7 @@ func (r *run) saveCheckpoint(step int, state []byte) error {
 		r.task.Checkpoint, r.task.CheckpointStep = nil, 0
 	}
 	r.mu.Unlock()
-	_, err := r.m.save(r, change{move: moveNote, now: now()})
+	err := r.m.save(r, &change{move: moveNote, now: now()})
 	switch code := abi.CodeOf(err); code {
 	case "":
 		return nil

@@ -41,7 +41,7 @@ func (r *run) report(step int, p abi.Progress) {
 		r.mu.Unlock()
 		return
 	}
-	t := &r.task
+	t := r.task
 	if n := len(t.Spec.Steps); n > 1 {
 		if ok {
 			t.Progress = (float64(step-1) + f) / float64(n)
@@ -78,7 +78,7 @@ func (r *run) enter(step int, tell bool) {
 	defer r.write.Unlock()
 	r.mu.Lock()
 	r.step = step
-	t := &r.task
+	t := r.task
 	t.CurrentStep, t.Message = step, ""
 	t.Progress = float64(step-1) / float64(len(t.Spec.Steps))
 	r.unspoken = false
@@ -117,21 +117,24 @@ func (m *Manager) flush(r *run) {
 	r.write.Lock()
 	defer r.write.Unlock()
 	r.mu.Lock()
-	t, tell, live := r.task, r.unspoken, r.live
+	t, tell, live := r.next, r.unspoken, r.live
 	r.dirty, r.unspoken = false, false
+	if live {
+		*t = *r.task
+	}
 	r.mu.Unlock()
 	if !live || t.Status != StatusRunning {
 		return
 	}
-	revision, err := m.store.Save(m.base, t, r.lease)
+	revision, err := m.store.Save(m.base, *t, r.lease)
 	if err == nil {
 		t.Revision = revision
-		r.saved(&t)
+		r.saved(t)
 	} else if abi.CodeOf(err) == abi.CodeLeaseLost || abi.CodeOf(err) == abi.CodeNotFound {
 		r.cancel(stopError(t.ID, CauseLeaseLost))
 		return
 	} // else the next save brings it
 	if tell {
-		m.emit(EventProgress, &t)
+		m.emit(EventProgress, t)
 	}
 }

@@ -15,13 +15,15 @@ import (
 // run is one attempt in this process.
 type run struct {
 	m     *Manager
+	shard *shard // of the task
 	lease Lease
 
 	// write is held by whoever stores the task, from reading to telling. It is taken before mu, never after.
 	write sync.Mutex
+	next  *Task // the task as it is being stored, or was stored last; for whoever holds write, and nil once the attempt is over
 
 	mu       sync.Mutex
-	task     Task      // as it is now, progress included
+	task     *Task     // as it is now, progress included; nil once the attempt is over
 	live     bool      // between begin and end
 	step     int       // the step that may report
 	dirty    bool      // progress is waiting to be stored
@@ -39,10 +41,31 @@ type run struct {
 	vars   map[string][]byte // the agent's, as the step has left them
 	err    *abi.Error        // nil: the attempt ended well
 	ended  ended
+	body   *body
 }
 
-func newRun(m *Manager, t Task, l Lease) *run {
-	return &run{m: m, lease: l, task: t, expires: l.Expires, cancel: func(error) {}}
+// body is the large part of a run. Others use it again when the attempt is over; what still holds the run then, such as a report that
+// comes too late, sees by live and step that there is nothing left to do.
+type body struct{ task, next Task }
+
+var bodies = sync.Pool{New: func() any { return new(body) }}
+
+// newRun makes the attempt of a task that was claimed into a body.
+func newRun(m *Manager, b *body, l Lease) *run {
+	return &run{
+		m: m, shard: m.shard(l.ID), lease: l, body: b, task: &b.task, next: &b.next, expires: l.Expires, cancel: func(error) {},
+	}
+}
+
+// release gives the body back. It comes last, after the attempt was over and all of it was told; write is held, or nobody else has the run.
+func (r *run) release() {
+	r.mu.Lock()
+	r.task = nil
+	r.mu.Unlock()
+	r.next = nil
+	*r.body = body{}
+	bodies.Put(r.body)
+	r.body = nil
 }
 
 // arm makes the context of a started attempt and lets others see it.
@@ -67,24 +90,34 @@ func (r *run) snapshot() (t Task, ok bool) {
 	if !r.live {
 		return Task{}, false
 	}
-	return r.task, true
+	return *r.task, true
 }
 
-func (r *run) current() Task {
+// isLive is snapshot without the task.
+func (r *run) isLive() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.task
+	return r.live
+}
+
+// current writes the task as it is now to t.
+func (r *run) current(t *Task) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	*t = *r.task
 }
 
 // saved takes over what was stored; progress may have gone on meanwhile.
 func (r *run) saved(t *Task) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	progress := r.task
-	r.task = *t
-	if r.live && t.Status == StatusRunning {
-		r.task.copyProgress(&progress)
+	if !r.live || t.Status != StatusRunning {
+		*r.task = *t
+		return
 	}
+	p := progressOf(r.task)
+	*r.task = *t
+	p.copyTo(r.task)
 }
 
 // adopt takes over what somebody else stored: the revision, and the wish that the task stops.
@@ -97,33 +130,43 @@ func (r *run) adopt(t *Task) {
 	}
 }
 
-// freeze ends reporting and returns the task.
-func (r *run) freeze() Task {
+// freeze ends reporting.
+func (r *run) freeze() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.step = -1
-	return r.task
 }
 
-// over marks the attempt as over; t is its task as it was stored last.
-func (r *run) over(t Task) {
+// over marks the attempt as over.
+func (r *run) over() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.live, r.step, r.task = false, -1, t
+	r.live, r.step = false, -1
 }
 
-// copyProgress takes the progress of another copy.
-func (t *Task) copyProgress(from *Task) {
-	t.Progress, t.CurrentStep, t.TotalSteps, t.Message = from.Progress, from.CurrentStep, from.TotalSteps, from.Message
+// progress is how far a task is.
+type progress struct {
+	fraction    float64
+	step, steps int
+	message     string
+}
+
+func progressOf(t *Task) progress {
+	return progress{t.Progress, t.CurrentStep, t.TotalSteps, t.Message}
+}
+
+func (p progress) copyTo(t *Task) {
+	t.Progress, t.CurrentStep, t.TotalSteps, t.Message = p.fraction, p.step, p.steps, p.message
 }
 
 // execute runs the task's function or its steps, and leaves what came of it in err and ended.
 func (r *run) execute() {
-	r.err = &abi.Error{Code: abi.CodeInternal, Task: r.lease.ID, Message: "the function ended its goroutine instead of returning"}
-	t := r.current()
+	r.err = errGone
+	var t Task
+	r.current(&t)
 	spec := &t.Spec
-	began := time.Now()
 	if spec.Kind == KindFunc {
+		began := time.Now()
 		r.mu.Lock()
 		r.step = 1
 		r.mu.Unlock()
@@ -135,6 +178,9 @@ func (r *run) execute() {
 	}
 	r.steps(&t)
 }
+
+// errGone stands for the error of an attempt whose goroutine ended before it could tell; see lastMove.
+var errGone = &abi.Error{Code: abi.CodeInternal, Message: "the function ended its goroutine instead of returning"}
 
 // steps runs the steps that are left; t is the task at the start of the attempt.
 func (r *run) steps(t *Task) {

@@ -220,7 +220,7 @@ func (m *Manager) submitScheduled(ctx context.Context, k *keptSchedule, at time.
 	spec.Unique.Existing = false // the id of the task has to be known before
 	one := make([]Task, 1)
 	t := &one[0]
-	if err := m.newTask(t, spec); err != nil {
+	if err := m.newTask(t, &spec); err != nil {
 		return *t, err
 	}
 	done := *k
@@ -261,7 +261,7 @@ func (m *Manager) prepareSchedule(s *Schedule) (timetable, error) {
 	labels[LabelSchedule] = s.Name
 	s.Spec.Labels = labels
 	var t Task
-	err = m.newTask(&t, s.Spec)
+	err = m.newTask(&t, &s.Spec)
 	s.Spec = t.Spec
 	return table, err
 }

@@ -102,8 +102,8 @@ func (m *Manager) cutShort() {
 		close(m.hard)
 		m.stopClaims()
 		m.eachRun(func(r *run) {
-			if t, live := r.snapshot(); live {
-				r.cancel(stopError(t.ID, CauseShutdown))
+			if r.isLive() {
+				r.cancel(stopError(r.lease.ID, CauseShutdown))
 			}
 		})
 		m.cancelPending()
@@ -159,8 +159,8 @@ func (m *Manager) rest() {
 func (m *Manager) stuck(cause error) error {
 	var ids []string
 	m.eachRun(func(r *run) {
-		if t, live := r.snapshot(); live && len(ids) < 10 {
-			ids = append(ids, t.ID)
+		if r.isLive() && len(ids) < 10 {
+			ids = append(ids, r.lease.ID)
 		}
 	})
 	return &abi.Error{

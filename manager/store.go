@@ -26,7 +26,7 @@ type Store interface {
 // TaskStore is the part of a Store that keeps tasks.
 type TaskStore interface {
 	// Create adds pending tasks, all of them or none, and sets their first revisions in the slice that it was given. When it
-	// returns, they are as safe as the store can make them.
+	// returns, they are as safe as the store can make them. The slice itself stays the caller's, who uses it again.
 	//
 	// Errors: CodeConflict for an id in use, CodeQueueFull when the pending tasks would pass the limit, CodeInvalid for a task
 	// with Spec.Func in a store that persists, CodeNotFound when a task of Spec.After is neither in the store nor before it in

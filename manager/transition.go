@@ -52,68 +52,75 @@ type ended struct {
 // transition is the only place where a task's status changes. It is pure: it returns the task as it is after the change, and
 // CodeConflict if the change is not possible in the task's status.
 func transition(t Task, c change) (Task, error) {
+	err := t.move(&c)
+	return t, err
+}
+
+// move is transition for a task that nobody else sees: it is changed where it is, unless there is an error.
+func (t *Task) move(c *change) error {
 	switch {
 	case t.Status == StatusPending && c.move == moveStart:
-		return start(t, c), nil
+		start(t, c)
+		return nil
 	case t.Status == StatusPending && c.move == moveAsk:
-		return finish(t, StatusCancelled, c), nil
+		finish(t, StatusCancelled, c, c.err)
+		return nil
 	case t.Status == StatusPending && c.move == moveFail: // its time was over before it began
-		return finish(t, StatusFailed, c), nil
+		finish(t, StatusFailed, c, c.err)
+		return nil
 	case t.Status == StatusPending && c.move == moveRelease: // claimed and given back
-		return t, nil
+		return nil
 	case (t.Status == StatusFailed || t.Status == StatusCancelled) && c.move == moveRevive:
-		return revive(t, c), nil
+		revive(t, c)
+		return nil
 	case t.Status != StatusRunning || c.move == moveStart || c.move == moveRevive:
-		return t, &abi.Error{Code: abi.CodeConflict, Task: t.ID, Message: "a " + string(t.Status) + " task cannot " + c.move.String()}
+		return &abi.Error{Code: abi.CodeConflict, Task: t.ID, Message: "a " + string(t.Status) + " task cannot " + c.move.String()}
 	}
 
 	switch c.move {
 	case moveNote:
-		return t, nil
 	case moveAsk:
-		if t.Cause == "" {
-			t.Cause = c.cause
-		}
-		return t, nil
+		t.Cause = or(t.Cause, c.cause)
 	case moveSucceed:
-		return finish(leave(t, c, nil), StatusCompleted, c), nil
-	case moveRelease:
-		if t.Cause == CauseUser {
-			return stopAsAsked(t, c), nil
-		}
-		return release(t), nil
+		leave(t, c, nil)
+		finish(t, StatusCompleted, c, nil)
 	case moveStop:
-		if t.Cause == "" {
-			t.Cause = c.cause
+		t.Cause = or(t.Cause, c.cause)
+		leave(t, c, c.err)
+		finish(t, StatusCancelled, c, c.err)
+	case moveRelease, moveLose, moveFail:
+		switch {
+		case t.Cause == CauseUser:
+			stopAsAsked(t, c)
+		case c.move == moveRelease:
+			release(t)
+		case c.move == moveLose:
+			lose(t, c)
+		default:
+			fail(t, c)
 		}
-		return finish(leave(t, c, c.err), StatusCancelled, c), nil
-	case moveLose:
-		if t.Cause == CauseUser {
-			return stopAsAsked(t, c), nil
-		}
-		return lose(t, c), nil
 	}
-	return fail(t, c), nil
+	return nil
 }
 
 // lose counts an attempt whose worker is gone, and gives the task up when that happens again and again: it may be the reason.
-func lose(t Task, c change) Task {
+func lose(t *Task, c *change) {
 	crashes := t.Crashes + 1
-	c.err = &abi.Error{Code: abi.CodeLeaseLost, Task: t.ID, Message: "the worker that ran this attempt is gone"}
-	t = leave(t, c, c.err)
+	err := &abi.Error{Code: abi.CodeLeaseLost, Task: t.ID, Message: "the worker that ran this attempt is gone"}
+	leave(t, c, err)
 	t.Crashes = crashes
 	if crashes < MaxCrashes {
-		return again(t, c.err, time.Time{})
+		again(t, err, time.Time{})
+		return
 	}
-	c.err = &abi.Error{
+	finish(t, StatusFailed, c, &abi.Error{
 		Code: abi.CodeCrashed, Task: t.ID,
 		Message: fmt.Sprintf("the host went down %d times in a row while this task ran; retry it once the reason is known", crashes),
-	}
-	return finish(t, StatusFailed, c)
+	})
 }
 
 // revive puts a task that failed or was cancelled back in the queue, with all the attempts that its spec allows.
-func revive(t Task, c change) Task {
+func revive(t *Task, c *change) {
 	t.Status, t.RunAt, t.FinishedAt, t.Cause, t.Crashes = StatusPending, time.Time{}, time.Time{}, "", 0
 	t.StartedAt, t.AttemptAt, t.ExpiresAt = time.Time{}, time.Time{}, time.Time{}
 	t.Retried = t.Attempt
@@ -122,10 +129,9 @@ func revive(t Task, c change) Task {
 		t.Checkpoint, t.CheckpointStep = nil, 0
 		t.Progress, t.CurrentStep, t.Message = 0, 0, ""
 	}
-	return t
 }
 
-func start(t Task, c change) Task {
+func start(t *Task, c *change) {
 	if t.StartedAt.IsZero() {
 		t.StartedAt = c.now
 	}
@@ -138,47 +144,43 @@ func start(t Task, c change) Task {
 	t.CurrentStep = t.PartialStep + 1
 	t.Progress = float64(t.PartialStep) / float64(t.TotalSteps)
 	t.Message = ""
-	return t
 }
 
-// fail decides between failed, another attempt, and cancelled when that was asked for.
-func fail(t Task, c change) Task {
-	if t.Cause == CauseUser {
-		return stopAsAsked(t, c)
-	}
-	t = leave(t, c, c.err)
+// fail decides between failed and another attempt.
+func fail(t *Task, c *change) {
+	leave(t, c, c.err)
 	if t.Spec.Retry.again(c.err.Code, t.Attempt-t.Retried) {
 		at := c.now.Add(t.Spec.Retry.wait(t.Attempt-t.Retried, c.jitter))
 		if end := t.deadline(); end.IsZero() || at.Before(end) {
-			return again(t, c.err, at)
+			again(t, c.err, at)
+			return
 		}
 	}
-	return finish(t, StatusFailed, c)
+	finish(t, StatusFailed, c, c.err)
 }
 
 // stopAsAsked ends an attempt that did not end well and was to stop anyway.
-func stopAsAsked(t Task, c change) Task {
-	c.err = stopError(t.ID, t.Cause)
-	return finish(leave(t, c, c.err), StatusCancelled, c)
+func stopAsAsked(t *Task, c *change) {
+	err := stopError(t.ID, t.Cause)
+	leave(t, c, err)
+	finish(t, StatusCancelled, c, err)
 }
 
 // again puts a task back in the queue.
-func again(t Task, err *abi.Error, at time.Time) Task {
+func again(t *Task, err *abi.Error, at time.Time) {
 	t.Status, t.Error, t.RunAt, t.Cause = StatusPending, err, at, ""
-	return t
 }
 
 // release undoes the start of an attempt.
-func release(t Task) Task {
+func release(t *Task) {
 	t.Status, t.Cause, t.AttemptAt = StatusPending, "", time.Time{}
 	if t.Attempt--; t.Attempt == t.Retried {
 		t.StartedAt = time.Time{}
 	}
-	return t
 }
 
-// finish makes a task final.
-func finish(t Task, s Status, c change) Task {
+// finish makes a task final. The error is for one that did not complete.
+func finish(t *Task, s Status, c *change, err *abi.Error) {
 	t.Status, t.FinishedAt, t.RunAt = s, c.now, time.Time{}
 	switch s {
 	case StatusCompleted:
@@ -188,21 +190,18 @@ func finish(t Task, s Status, c change) Task {
 		t.Progress, t.CurrentStep = 1, t.TotalSteps
 		t.Error, t.Cause = nil, ""
 	case StatusFailed:
-		t.Error = c.err
-		if c.err.Code == abi.CodeTimeout {
+		t.Error = err
+		if err.Code == abi.CodeTimeout {
 			t.Cause = CauseTimeout
 		}
 	case StatusCancelled:
-		t.Error = c.err
-		if t.Cause == "" {
-			t.Cause = c.cause
-		}
+		t.Error = err
+		t.Cause = or(t.Cause, c.cause)
 	}
-	return t
 }
 
 // leave records the end of an attempt.
-func leave(t Task, c change, err *abi.Error) Task {
+func leave(t *Task, c *change, err *abi.Error) {
 	e := &c.ended
 	t.Usage = t.Usage.Add(e.usage)
 	t.Crashes = 0
@@ -222,7 +221,6 @@ func leave(t Task, c change, err *abi.Error) Task {
 	t.Attempts = append(append(attempts, kept...), Attempt{
 		Number: t.Attempt, StartedAt: t.AttemptAt, FinishedAt: c.now, Version: e.version, Usage: e.usage, Error: err, Log: e.log,
 	})
-	return t
 }
 
 // deadline is when the task's time is over; zero: never, or it has not started.

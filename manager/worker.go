@@ -17,11 +17,14 @@ func (m *Manager) work() {
 		}
 	}()
 	for failures := 0; m.claiming.Err() == nil; {
-		t, lease, err := m.store.Claim(m.claiming, m.cfg.LeaseTTL)
+		var err error
+		var lease Lease
+		b := bodies.Get().(*body)
+		b.task, lease, err = m.store.Claim(m.claiming, m.cfg.LeaseTTL)
 		switch {
 		case err == nil:
 			failures = 0
-			m.attempt(t, lease)
+			m.attempt(b, lease)
 		case m.claiming.Err() == nil:
 			failures++
 			m.emitError(Task{}, err)
@@ -43,11 +46,11 @@ func (m *Manager) pause(done <-chan struct{}, failures int) {
 }
 
 // attempt runs a claimed task.
-func (m *Manager) attempt(t Task, l Lease) {
+func (m *Manager) attempt(b *body, l Lease) {
 	if m.listens() {
-		m.tellUntold(&t)
+		m.tellUntold(&b.task)
 	}
-	r := newRun(m, t, l)
+	r := newRun(m, b, l)
 	if r.ready = m.prepareRun(r); r.ready != nil && r.ready.Code == abi.CodeUnavailable {
 		m.abandon(r, r.ready)
 		return
@@ -104,24 +107,24 @@ func (m *Manager) begin(r *run) bool {
 	id := r.lease.ID
 	r.write.Lock()
 	defer r.write.Unlock()
-	m.shard(id).setRun(id, r)
-	before := r.task
-	t, err := m.saveTold(r, m.firstMove(r, now()))
-	if before.Status == StatusPending && err == nil {
+	r.shard.setRun(id, r)
+	waited := r.task.Status == StatusPending
+	c := m.firstMove(r, now())
+	err := m.saveTold(r, &c)
+	if waited && err == nil {
 		m.room.freed()
 	}
+	t := r.next
 	switch {
 	case err != nil:
 		m.abandon(r, err)
 		return false
 	case t.Status != StatusRunning:
-		r.over(t)
-		m.settled(&t)
-		m.shard(id).dropRun(id, r)
+		m.finish(r)
 		return false
 	}
 	r.arm(m.base)
-	m.emit(EventStart, &t)
+	m.emit(EventStart, t)
 	if m.hardStopped() {
 		r.cancel(stopError(id, CauseShutdown))
 	}
@@ -130,7 +133,7 @@ func (m *Manager) begin(r *run) bool {
 
 // firstMove says what to do with a task that was just claimed.
 func (m *Manager) firstMove(r *run, now time.Time) change {
-	t := &r.task
+	t := r.task
 	end := t.deadline()
 	switch {
 	case t.Status == StatusRunning:
@@ -156,12 +159,15 @@ func timeoutError(id string, after time.Duration) *abi.Error {
 	return &abi.Error{Code: abi.CodeTimeout, Task: id, Message: "the task did not end within " + after.String()}
 }
 
-// settled tells what follows from a task that was saved and is not running: it is final, or will be tried again.
-func (m *Manager) settled(t *Task) {
-	if t.Status.Final() {
+// finish ends an attempt whose task was saved and is not running, and tells what follows: it is final, or will be tried again.
+func (m *Manager) finish(r *run) {
+	r.over()
+	if t := r.next; t.Status.Final() {
 		m.emit(EventFinish, t)
 		m.ended(t)
 	}
+	r.shard.dropRun(r.lease.ID, r) // after telling: Result relies on it
+	r.release()
 }
 
 // end settles an attempt.
@@ -176,19 +182,17 @@ func (m *Manager) end(r *run) {
 		return
 	}
 	r.freeze()
-	t, err := m.saveTold(r, c)
+	err := m.saveTold(r, &c)
 	if abi.CodeOf(err) == abi.CodeConflict && r.memory != nil {
 		e := *abi.AsError(err)
 		e.Code, e.Task = abi.CodeUnavailable, id // another attempt begins with the memory as it is now
-		t, err = m.saveTold(r, change{move: moveFail, now: c.now, err: &e, ended: r.ended, jitter: rand.Float64()})
+		err = m.saveTold(r, &change{move: moveFail, now: c.now, err: &e, ended: r.ended, jitter: rand.Float64()})
 	}
 	if err != nil {
 		m.abandon(r, err)
 		return
 	}
-	r.over(t)
-	m.settled(&t)
-	m.shard(id).dropRun(id, r) // after telling: Result relies on it
+	m.finish(r)
 }
 
 // lastMove says what became of an attempt; keep is false if the task is another worker's now.
@@ -196,6 +200,10 @@ func (m *Manager) lastMove(r *run) (c change, keep bool) {
 	c = change{move: moveSucceed, now: now(), ended: r.ended}
 	if r.err == nil {
 		return c, true
+	}
+	if r.err == errGone {
+		e := *errGone
+		e.Task, r.err = r.lease.ID, &e
 	}
 	c.jitter = rand.Float64()
 	c.move, c.err = moveFail, r.err
@@ -221,60 +229,59 @@ func (m *Manager) lastMove(r *run) (c change, keep bool) {
 	return c, true
 }
 
-// saveTold saves a change, and if the task is pending then, so that somebody may claim it, tells so first.
-func (m *Manager) saveTold(r *run, c change) (Task, error) {
+// saveTold saves a change, and if the task is pending then, so that somebody may claim it, tells so first. The task is in r.next then.
+func (m *Manager) saveTold(r *run, c *change) error {
 	if c.move != moveFail && c.move != moveLose {
 		return m.savePatiently(r, c)
 	}
-	t, err := transition(r.current(), c)
-	if err != nil || t.Status != StatusPending {
+	r.current(r.next)
+	if err := r.next.move(c); err != nil || r.next.Status != StatusPending {
 		return m.savePatiently(r, c)
 	}
-	err = m.announce(EventRetry, &t, func() (err error) { t, err = m.savePatiently(r, c); return err })
-	return t, err
+	return m.announce(EventRetry, r.next, func() error { return m.savePatiently(r, c) })
 }
 
 // savePatiently saves a change. A store that does not work is tried again for some seconds, because what was worked for is
 // lost otherwise, and the task would run again.
-func (m *Manager) savePatiently(r *run, c change) (t Task, err error) {
+func (m *Manager) savePatiently(r *run, c *change) (err error) {
 	for failures := range 8 {
-		t, err = m.save(r, c)
+		err = m.save(r, c)
 		if err == nil || abi.CodeOf(err) != abi.CodeUnavailable {
-			return t, err
+			return err
 		}
-		m.emitError(t.header(), err)
+		m.emitError(r.next.header(), err)
 		m.pause(m.hard, failures)
 	}
-	return t, err
+	return err
 }
 
 // save makes a change to the task of an attempt and stores it; the caller holds r.write. If somebody else changed the task, by
-// asking for its cancel, it takes that over and tries again.
-func (m *Manager) save(r *run, c change) (Task, error) {
-	for {
-		t, err := transition(r.current(), c)
-		if err != nil {
-			return t, err
+// asking for its cancel, it takes that over and tries again. The task is in r.next then.
+func (m *Manager) save(r *run, c *change) error {
+	for t := r.next; ; {
+		r.current(t)
+		if err := t.move(c); err != nil {
+			return err
 		}
-		revision, err := m.store.Save(m.base, t, r.lease, r.remember(c)...)
+		revision, err := m.store.Save(m.base, *t, r.lease, r.remember(c)...)
 		if err == nil {
 			t.Revision = revision
-			r.saved(&t)
-			return t, nil
+			r.saved(t)
+			return nil
 		}
 		if abi.CodeOf(err) != abi.CodeConflict {
-			return t, err
+			return err
 		}
 		conflict := err
 		stored, err := m.store.Get(m.base, t.ID)
 		if err != nil {
-			return t, err
+			return err
 		}
 		if stored.Revision == t.Revision { // it was not the task that somebody changed
-			return t, conflict
+			return conflict
 		}
 		if stored.Status.Final() {
-			return stored, stopError(t.ID, CauseLeaseLost)
+			return stopError(t.ID, CauseLeaseLost)
 		}
 		r.adopt(&stored)
 	}
@@ -282,18 +289,19 @@ func (m *Manager) save(r *run, c change) (Task, error) {
 
 // abandon gives an attempt up without writing anything.
 func (m *Manager) abandon(r *run, err error) {
-	id := r.lease.ID
-	m.shard(id).dropRun(id, r)
-	t := r.freeze()
-	r.over(t)
+	r.shard.dropRun(r.lease.ID, r)
+	r.over()
+	t := r.next
+	r.current(t)
 	switch abi.CodeOf(err) {
 	case abi.CodeLeaseLost, abi.CodeNotFound:
 		if t.Status == StatusRunning {
-			m.emit(EventLost, &t)
+			m.emit(EventLost, t)
 		}
 	default:
 		m.emitError(t.header(), errors.Join(errors.New("the task is left to whoever claims it next"), err))
 	}
+	r.release()
 	if m.stopping.Load() {
 		m.checkDrained()
 	}

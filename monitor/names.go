@@ -4,7 +4,7 @@ import "sync"
 
 // Bounds on label values and series.
 const (
-	MaxNames       = 256    // task names; and plugins
+	MaxNames       = 256    // task names; queues; plugins; routes
 	MaxFunctions   = 32     // functions of one plugin
 	MaxGuestSeries = 10_000 // series of all guests together; for one plugin it is abi.MaxMetricSeries
 )

@@ -45,6 +45,9 @@ browser_works() { has chromium && chromium --version >/dev/null 2>&1; }
 
 npm_works() { has "$NPM" && "$NPM" --version >/dev/null 2>&1; }
 
+# Tests have a real Prometheus scrape a taskhost, and promtool check the alerts.
+prometheus_works() { has prometheus && has promtool; }
+
 # missing prints the Debian packages that would bring what does not work.
 missing() {
 	c_works || echo clang lld wasi-libc libclang-rt-dev-wasm32
@@ -54,6 +57,7 @@ missing() {
 	npm_works || echo nodejs npm
 	browser_works || echo chromium
 	race_works || echo gcc libc6-dev
+	prometheus_works || echo prometheus
 }
 
 if ! go_works; then

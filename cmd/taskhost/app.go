@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/urfave/cli/v2"
@@ -33,11 +34,7 @@ func (a *app) run(args []string) int {
 	}
 	args, err := reorder(program.Commands, []cli.Flag{cli.HelpFlag, versionFlag()}, args)
 	a.verbose = countVerbose(args)
-	doing := "cancelling"
-	if len(args) > 0 && (args[0] == "work" || args[0] == "serve") {
-		doing = "stopping"
-	}
-	ctx, stop := a.interruptible(doing)
+	ctx, stop := a.interruptible(doing(args))
 	defer stop()
 	if err == nil {
 		err = program.RunContext(ctx, append([]string{program.Name}, args...))
@@ -49,6 +46,19 @@ func (a *app) run(args []string) int {
 	return exitCode(err)
 }
 
+// doing is what a command does when it is interrupted.
+func doing(args []string) string {
+	if len(args) > 0 {
+		switch args[0] {
+		case "work", "serve":
+			return "stopping"
+		case "watch", "result", "top":
+			return "no longer watching, the tasks go on"
+		}
+	}
+	return "cancelling"
+}
+
 // program describes the command line.
 func (a *app) program() *cli.App {
 	usage := func(_ *cli.Context, err error, _ bool) error { return usagef("%v; see --help", err) }
@@ -58,11 +68,11 @@ func (a *app) program() *cli.App {
 		UsageText: "taskhost COMMAND [FLAGS] [ARGUMENTS]   flags may stand anywhere; after -- everything is an argument",
 		Description: "A plugin is a .wasm file in the plugin folder: -p DIR, else $TASKHOST_PLUGINS, else ./plugins.\n" +
 			"With --data DIR, or $TASKHOST_DATA, tasks are kept in a folder and outlast the command.\n" +
+			"With --server URL, or $TASKHOST_SERVER, they are those of a server.\n" +
 			"Exit codes: 0 done, 1 the task failed, 2 wrong usage, 3 plugin or task not found or refused, 124 timed out, 130 cancelled.",
-		Commands: []*cli.Command{
+		Commands: slices.Concat([]*cli.Command{
 			a.runCommand(), a.callCommand(), a.batchCommand(), a.workCommand(), a.serveCommand(), a.tasksCommand(), a.queuesCommand(), a.cronCommand(), a.dbCommand(),
-			a.pluginsCommand(), a.inspectCommand(), a.tokenCommand(), a.configCommand(), a.versionCommand(),
-		},
+		}, a.remoteCommands(), []*cli.Command{a.pluginsCommand(), a.inspectCommand(), a.tokenCommand(), a.configCommand(), a.debugCommand(), a.healthCommand(), a.versionCommand()}),
 		Flags:                     []cli.Flag{versionFlag()},
 		Reader:                    a.stdin,
 		Writer:                    a.stdout,

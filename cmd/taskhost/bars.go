@@ -74,14 +74,12 @@ func (b *bars) event(e manager.Event) {
 	defer b.mu.Unlock()
 	t := e.Task
 	switch e.Kind {
-	case manager.EventStart:
+	case manager.EventStart, manager.EventProgress:
 		if b.running[t.ID] == nil {
 			if tb := b.take(); tb != nil {
 				b.running[t.ID] = tb
 			}
 		}
-		b.running[t.ID].set(t)
-	case manager.EventProgress:
 		b.running[t.ID].set(t)
 	case manager.EventFinish:
 		if t.Status == manager.StatusFailed {
@@ -90,6 +88,9 @@ func (b *bars) event(e manager.Event) {
 		tb := b.running[t.ID]
 		delete(b.running, t.ID)
 		if b.overall == nil {
+			if tb == nil {
+				tb = b.take()
+			}
 			tb.end(t)
 			return
 		}

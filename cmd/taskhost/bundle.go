@@ -34,7 +34,7 @@ func (s *service) bundleFiles() []bundleFile {
 			return nil
 		}},
 		{"config.json", func(_ context.Context, b *bytes.Buffer) error { return encodeJSON(b, settingsJSON(s.config())) }},
-		{"plugins.json", func(_ context.Context, b *bytes.Buffer) error { return encodeJSON(b, s.host.Plugins()) }},
+		{"plugins.json", func(_ context.Context, b *bytes.Buffer) error { return encodeJSON(b, s.pluginFacts()) }},
 		{"stats.json", func(ctx context.Context, b *bytes.Buffer) error {
 			stats, err := s.tasks.Stats(ctx)
 			if err != nil {
@@ -66,6 +66,17 @@ func (s *service) bundleFiles() []bundleFile {
 		}},
 		{"heap.pprof", func(_ context.Context, b *bytes.Buffer) error { return pprof.Lookup("heap").WriteTo(b, 0) }},
 	}
+}
+
+// pluginFacts are the plugins, without the values of their settings.
+func (s *service) pluginFacts() []abi.PluginInfo {
+	plugins := s.host.Plugins()
+	for i := range plugins {
+		for key := range plugins[i].Config { // a copy
+			plugins[i].Config[key] = "(hidden)"
+		}
+	}
+	return plugins
 }
 
 // versionFacts say what runs, where, since when.

@@ -18,11 +18,16 @@ func (a *app) callCommand() *cli.Command {
 		Usage:       "call an agent's action; its JSON goes to stdout",
 		UsageText:   "taskhost call [FLAGS] AGENT ACTION    an AGENT is PLUGIN or PLUGIN/ID\n\ntaskhost call agent summarize --arg sentences=2 --arg text='One. Two. Three.'",
 		Description: withDataText,
-		Flags: a.runFlags(append(onceFlags(),
-			&cli.StringSliceFlag{Name: "arg", Usage: "one argument, `NAME=VALUE`; a VALUE that is JSON is taken as JSON, else as text; may be repeated"},
-			&cli.StringFlag{Name: "args", Usage: "all arguments as a `JSON` object; --arg is laid over it"},
-		)...),
-		Action: a.callAction,
+		Flags:       a.runFlags(append(onceFlags(), agentFlags()...)...),
+		Action:      a.callAction,
+	}
+}
+
+// agentFlags are an action's arguments.
+func agentFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "arg", Usage: "one argument, `NAME=VALUE`; a VALUE that is JSON is taken as JSON, else as text; may be repeated"},
+		&cli.StringFlag{Name: "args", Usage: "all arguments as a `JSON` object; --arg is laid over it"},
 	}
 }
 

@@ -13,10 +13,11 @@ import (
 
 func (a *app) cronCommand() *cli.Command {
 	return &cli.Command{
-		Name: "cron", Usage: "submit tasks of a data folder again and again", UsageText: "taskhost cron COMMAND --data DIR [FLAGS] [NAME]...",
-		Description: "A schedule is kept in the folder. It submits its task whenever a manager works on the folder: taskhost work, or run, call and batch with --data.",
+		Name: "cron", Usage: "submit tasks again and again", UsageText: "taskhost cron COMMAND --data DIR|--server URL [FLAGS] [NAME]...",
+		Description: "A schedule is kept in the data folder, or by the server. In a folder it submits its task whenever a manager works on it: taskhost work, or run,\n" +
+			"call and batch with --data.",
 		Subcommands: []*cli.Command{
-			{Name: "ls", Usage: "list schedules", UsageText: "taskhost cron ls --data DIR", Flags: dataFlags(), Action: a.cronList},
+			{Name: "ls", Usage: "list schedules", UsageText: "taskhost cron ls --data DIR", Flags: keeperFlags(), Action: a.cronList},
 			{
 				Name: "add", Usage: "add a schedule, or replace the one of that name",
 				UsageText: "taskhost cron add --data DIR [FLAGS] NAME CRON -- STEP...\n\n" +
@@ -24,7 +25,7 @@ func (a *app) cronCommand() *cli.Command {
 					"taskhost cron add --data tasks report '30 6 * * 1-5' --tz Europe/Berlin -i notes.md -- text markdown",
 				Description: "CRON has five fields: minute, hour, day of the month, month, day of the week. Or it is @hourly, @daily, @weekly, @monthly, @yearly,\n" +
 					"or \"@every 10m\". FILE is the JSON form of a task, such as {\"kind\": \"agent\", \"steps\": [\"agent:status\"]}.",
-				Flags: dataFlags(slices.Concat([]cli.Flag{
+				Flags: keeperFlags(slices.Concat([]cli.Flag{
 					&cli.StringFlag{Name: "tz", Usage: "read CRON in the time `ZONE`, such as Europe/Berlin", DefaultText: "UTC"},
 					&cli.StringFlag{Name: "missed", Usage: "a time that passed while nobody worked on the folder: `WHAT` is skip, or once to make up for it", DefaultText: "skip"},
 					&cli.StringFlag{Name: "spec", Usage: "read the task from the JSON `FILE`; - is standard input"},
@@ -34,28 +35,28 @@ func (a *app) cronCommand() *cli.Command {
 				Action: a.cronAdd,
 			},
 			{
-				Name: "rm", Usage: "remove schedules; tasks that they have submitted stay", UsageText: "taskhost cron rm --data DIR NAME...", Flags: dataFlags(),
-				Action: func(c *cli.Context) error { return a.cronEach(c, (*manager.Manager).DeleteSchedule) },
+				Name: "rm", Usage: "remove schedules; tasks that they have submitted stay", UsageText: "taskhost cron rm --data DIR NAME...", Flags: keeperFlags(),
+				Action: func(c *cli.Context) error { return a.cronEach(c, keeper.DeleteSchedule) },
 			},
 			{
-				Name: "pause", Usage: "let schedules submit nothing", UsageText: "taskhost cron pause --data DIR NAME...", Flags: dataFlags(),
+				Name: "pause", Usage: "let schedules submit nothing", UsageText: "taskhost cron pause --data DIR NAME...", Flags: keeperFlags(),
 				Action: func(c *cli.Context) error { return a.cronEach(c, pauseSchedule(true)) },
 			},
 			{
-				Name: "resume", Usage: "let schedules go on", UsageText: "taskhost cron resume --data DIR NAME...", Flags: dataFlags(),
+				Name: "resume", Usage: "let schedules go on", UsageText: "taskhost cron resume --data DIR NAME...", Flags: keeperFlags(),
 				Action: func(c *cli.Context) error { return a.cronEach(c, pauseSchedule(false)) },
 			},
 			{
-				Name: "run", Usage: "submit a schedule's task now and print its id", UsageText: "taskhost cron run --data DIR NAME", Flags: dataFlags(),
+				Name: "run", Usage: "submit a schedule's task now and print its id", UsageText: "taskhost cron run --data DIR NAME", Flags: keeperFlags(),
 				Action: a.cronRun,
 			},
 		},
 	}
 }
 
-func pauseSchedule(paused bool) func(*manager.Manager, context.Context, string) error {
-	return func(m *manager.Manager, ctx context.Context, name string) error {
-		return m.PauseSchedule(ctx, name, paused)
+func pauseSchedule(paused bool) func(keeper, context.Context, string) error {
+	return func(k keeper, ctx context.Context, name string) error {
+		return k.PauseSchedule(ctx, name, paused)
 	}
 }
 
@@ -63,8 +64,8 @@ func (a *app) cronList(c *cli.Context) error {
 	if args := arguments(c); len(args) > 0 {
 		return usagef("cron ls takes no arguments")
 	}
-	return a.withTasks(c, false, func(ctx context.Context, m *manager.Manager) error {
-		list, err := m.Schedules(ctx, "", 0)
+	return a.withKeeper(c, false, func(ctx context.Context, k keeper) error {
+		list, err := k.Schedules(ctx, "", 0)
 		switch {
 		case err != nil:
 			return err
@@ -131,8 +132,8 @@ func (a *app) cronAdd(c *cli.Context) error {
 	if s.Spec, err = a.scheduledTask(c, file, steps); err != nil {
 		return err
 	}
-	return a.withTasks(c, true, func(ctx context.Context, m *manager.Manager) error {
-		s, err := m.SetSchedule(ctx, s)
+	return a.withKeeper(c, true, func(ctx context.Context, k keeper) error {
+		s, err := k.SetSchedule(ctx, s)
 		switch {
 		case err != nil:
 			return submitError(err)
@@ -147,20 +148,7 @@ func (a *app) cronAdd(c *cli.Context) error {
 // scheduledTask is the task of a schedule: of a file, or of steps and flags.
 func (a *app) scheduledTask(c *cli.Context, file string, steps []string) (manager.Spec, error) {
 	if file != "" {
-		for _, f := range c.Command.Flags {
-			if name := f.Names()[0]; c.IsSet(name) && !slices.Contains([]string{"data", "json", "verbose", "tz", "missed", "spec"}, name) {
-				return manager.Spec{}, usagef("--%s does not go with --spec: the file says it", name)
-			}
-		}
-		text, err := a.readInput(c.Context, file)
-		if err != nil {
-			return manager.Spec{}, err
-		}
-		spec, err := manager.DecodeSpec(text)
-		if err != nil {
-			err = usagef("--spec %s: %v", file, err)
-		}
-		return spec, err
+		return a.readSpec(c, file, slices.Concat([]string{"data", "tz", "missed"}, remoteNames))
 	}
 	spec := manager.ProcessorTask("", steps...)
 	if name := c.String("input"); name != "" {
@@ -181,17 +169,35 @@ func (a *app) scheduledTask(c *cli.Context, file string, steps []string) (manage
 	return spec, order(c, &spec)
 }
 
+// readSpec reads a task in its JSON form. Of other flags only those of the given names go with it.
+func (a *app) readSpec(c *cli.Context, file string, others []string) (manager.Spec, error) {
+	for _, f := range c.Command.Flags {
+		if name := f.Names()[0]; name != "spec" && c.IsSet(name) && !slices.Contains(others, name) {
+			return manager.Spec{}, usagef("--%s does not go with --spec: the file says it", name)
+		}
+	}
+	text, err := a.readInput(c.Context, file)
+	if err != nil {
+		return manager.Spec{}, err
+	}
+	spec, err := manager.DecodeSpec(text)
+	if err != nil {
+		err = usagef("--spec %s: %v", file, err)
+	}
+	return spec, err
+}
+
 // cronEach does something to the schedules that are named. It goes on past failures, and returns the first.
-func (a *app) cronEach(c *cli.Context, do func(*manager.Manager, context.Context, string) error) error {
+func (a *app) cronEach(c *cli.Context, do func(keeper, context.Context, string) error) error {
 	names := arguments(c)
 	if len(names) == 0 {
 		return usagef("cron %s needs a schedule: taskhost cron %s NAME...; taskhost cron ls shows what there is", c.Command.Name, c.Command.Name)
 	}
-	return a.withTasks(c, false, func(ctx context.Context, m *manager.Manager) error {
+	return a.withKeeper(c, false, func(ctx context.Context, k keeper) error {
 		var first error
 		for _, name := range names {
-			if err := do(m, ctx, name); err != nil && first == nil {
-				first = a.scheduleError(ctx, m, name, err)
+			if err := do(k, ctx, name); err != nil && first == nil {
+				first = a.scheduleError(ctx, k, name, err)
 			}
 		}
 		return first
@@ -203,21 +209,21 @@ func (a *app) cronRun(c *cli.Context) error {
 	if len(names) != 1 {
 		return usagef("cron run needs one schedule: taskhost cron run NAME; taskhost cron ls shows what there is")
 	}
-	return a.withTasks(c, false, func(ctx context.Context, m *manager.Manager) error {
-		t, err := m.TriggerSchedule(ctx, names[0])
+	return a.withKeeper(c, false, func(ctx context.Context, k keeper) error {
+		t, err := k.TriggerSchedule(ctx, names[0])
 		if err != nil {
-			return a.scheduleError(ctx, m, names[0], err)
+			return a.scheduleError(ctx, k, names[0], err)
 		}
 		return a.printSubmitted(t, c.Bool("json"))
 	})
 }
 
 // scheduleError adds to the error of an unknown schedule what may have been meant.
-func (a *app) scheduleError(ctx context.Context, m *manager.Manager, name string, err error) error {
+func (a *app) scheduleError(ctx context.Context, k keeper, name string, err error) error {
 	if abi.CodeOf(err) != abi.CodeNotFound {
 		return submitError(err)
 	}
-	list, e := m.Schedules(ctx, "", 0)
+	list, e := k.Schedules(ctx, "", 0)
 	if e != nil {
 		return err
 	}

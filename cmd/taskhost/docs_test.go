@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,9 @@ import (
 //     pastes them. The folder holds README.md, docs/ and testdata/ of the repository, and build/ with build/taskhost and the plugins, as
 //     copies or links; taskhost is in PATH, too.
 //   - A command that is shown because it fails is followed by a line "(exit code N)", and must end with this code.
+//   - A command "taskhost serve ... &" starts a server; the next command runs when it is ready. It listens on a port that is free, which
+//     takes the place of 127.0.0.1:8080 and localhost:8080 in all commands, so that these can be written as a reader types them. A line
+//     "^C" stops it; so does the end of the document.
 //   - A block marked ```sh is not run. It is for installing things and for make, which CI runs itself.
 func TestDocsRun(t *testing.T) {
 	root := repository(t)
@@ -34,18 +38,53 @@ func TestDocsRun(t *testing.T) {
 		t.Run(filepath.Base(doc), func(t *testing.T) {
 			t.Parallel()
 			var script strings.Builder
+			script.WriteString(serverFunctions)
 			for _, b := range blocks {
 				fmt.Fprintf(&script, "echo '== line %d'\n%s", b.line, b.script)
 			}
-			cmd := exec.Command("sh", "-e", "-c", script.String())
+			addr := freeAddress(t)
+			text := strings.NewReplacer("127.0.0.1:8080", addr, "localhost:8080", addr).Replace(script.String())
+			cmd := exec.Command("sh", "-e", "-c", text)
 			cmd.Dir = docsFolder(t, root)
 			cmd.Env = append(os.Environ(), env...)
-			cmd.Env = append(cmd.Env, "TASKHOST_PLUGINS=") // as it is for a reader
+			cmd.Env = append(cmd.Env, "TASKHOST_PLUGINS=", "TASKHOST_LISTEN="+addr) // as it is for a reader
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("the block at the last line number fails: %v\n%s", err, out)
 			}
 		})
 	}
+}
+
+// serverFunctions wait for the server that was started last, and stop it.
+const serverFunctions = `
+started() {
+	server=$!
+	trap stopped EXIT
+	tries=0
+	until taskhost health >/dev/null 2>&1; do
+		tries=$((tries+1))
+		if [ $tries -gt 500 ]; then echo "the server does not start"; exit 98; fi
+		sleep 0.1
+	done
+}
+stopped() {
+	code=$?
+	trap - EXIT
+	kill $server
+	wait $server || true
+	return $code
+}
+`
+
+// freeAddress is an address on loopback that nobody uses at this moment.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // block is a terminal session of a document.
@@ -90,6 +129,10 @@ func consoleBlocks(t *testing.T, doc string) []block {
 func (b *block) add(line string) {
 	var code int
 	switch {
+	case strings.HasPrefix(line, "$ taskhost serve") && strings.HasSuffix(line, "&"):
+		b.script += strings.TrimPrefix(line, "$ ") + "\nstarted\n"
+	case line == "^C":
+		b.script += "stopped\n"
 	case strings.HasPrefix(line, "$ "):
 		b.script += strings.TrimPrefix(line, "$ ") + "\n"
 	case strings.HasPrefix(line, "> "):

@@ -34,7 +34,10 @@ func (e *reported) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 func exitCode(err error) int {
 	var usage *usageError
 	var told *reported
+	var server *unusable
 	switch {
+	case errors.As(err, &server):
+		return exitUsage
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage):

@@ -20,7 +20,7 @@ const (
 func shortID(id string) string { return id[max(0, len(id)-shortIDLength):] }
 
 // findTasks completes ids that were typed: whole, or the beginning or the end of just one task's.
-func findTasks(ctx context.Context, m *manager.Manager, typed []string) ([]string, error) {
+func findTasks(ctx context.Context, m lister, typed []string) ([]string, error) {
 	found := slices.Clone(typed)
 	parts := map[string][]string{}
 	for _, id := range typed {
@@ -63,7 +63,7 @@ func findTasks(ctx context.Context, m *manager.Manager, typed []string) ([]strin
 }
 
 // eachTask calls f for every task that matches, newest first, without its bytes.
-func eachTask(ctx context.Context, m *manager.Manager, f manager.Filter, do func(t *manager.Task) error) error {
+func eachTask(ctx context.Context, m lister, f manager.Filter, do func(t *manager.Task) error) error {
 	f.Limit = manager.MaxPage
 	for {
 		page, err := m.List(ctx, f)

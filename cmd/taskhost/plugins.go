@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -13,14 +14,22 @@ import (
 
 func (a *app) pluginsCommand() *cli.Command {
 	return &cli.Command{
-		Name: "plugins", Usage: "list the plugins", UsageText: "taskhost plugins [-p DIR] [--json]",
-		Flags: a.commonFlags(), Action: a.pluginsAction,
+		Name: "plugins", Usage: "list the plugins of a folder or a server, and change those of a server",
+		UsageText: "taskhost plugins [-p DIR | --server URL] [--json]\n\ntaskhost plugins COMMAND --server URL [FLAGS] [NAME]...",
+		Flags:     slices.Concat(a.commonFlags(), addressFlags()), Action: a.pluginsAction, Subcommands: a.pluginCommands(),
 	}
 }
 
 func (a *app) pluginsAction(c *cli.Context) error {
 	if args := arguments(c); len(args) > 0 {
 		return usagef("plugins takes no arguments; taskhost inspect %s shows one plugin", args[0])
+	}
+	address, err := a.serverURL(c, "plugins")
+	if err != nil {
+		return err
+	}
+	if address != "" {
+		return a.remotePlugins(c)
 	}
 	dir, err := a.pluginDir(c)
 	if err != nil {
@@ -38,7 +47,7 @@ func (a *app) pluginsAction(c *cli.Context) error {
 			a.console.printf("taskhost: there is no plugin in %s yet: put .wasm files in\n", dir)
 			return nil
 		}
-		return a.printPlugins(list)
+		return a.printPlugins(list, nil)
 	})
 }
 
@@ -58,16 +67,16 @@ func (a *app) withHost(ctx context.Context, dir string, only []string, f func(*h
 	return err
 }
 
-func (a *app) printPlugins(list []host.PluginInfo) error {
+func (a *app) printPlugins(list []host.PluginInfo, disabled map[string]bool) error {
 	t := &table{}
 	t.add("NAME", "DIGEST", "FUNCTIONS", "FORM", "TOOLCHAIN", "SIZE", "LIMITS", "STATE")
 	for _, p := range list {
 		if p.State == host.StateRefused {
-			t.add(p.Name, "-", "-", "-", "-", "-", "-", stateText(p))
+			t.add(p.Name, "-", "-", "-", "-", "-", "-", stateText(p, disabled))
 			continue
 		}
 		t.add(p.Name, p.Digest.Short(), functionsText(p), string(p.Form), orDash(cut(oneLine(p.Toolchain), 28)), bytesText(p.Size), limitsText(p.Limits),
-			stateText(p))
+			stateText(p, disabled))
 	}
 	return t.write(a.stdout, func(row, column int, cell string) string {
 		switch {
@@ -105,11 +114,15 @@ func limitsText(l abi.Limits) string {
 	return strings.ReplaceAll(fmt.Sprintf("%s, %s", bytesText(l.Memory), durationText(l.RunTime)), "iB", "")
 }
 
-func stateText(p host.PluginInfo) string {
-	if p.Error == "" {
-		return string(p.State)
+func stateText(p host.PluginInfo, disabled map[string]bool) string {
+	text := string(p.State)
+	if disabled[p.Name] {
+		text += ", disabled"
 	}
-	return string(p.State) + ": " + cut(oneLine(p.Error), 160)
+	if p.Error == "" {
+		return text
+	}
+	return text + ": " + cut(oneLine(p.Error), 160)
 }
 
 func orDash(s string) string {

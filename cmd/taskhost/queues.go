@@ -15,28 +15,28 @@ import (
 func (a *app) queuesCommand() *cli.Command {
 	plugin := &cli.StringFlag{Name: "plugin", Usage: "the limit of the plugin `NAME` instead of a queue's"}
 	return &cli.Command{
-		Name: "queues", Usage: "show and bound the queues of a data folder", UsageText: "taskhost queues COMMAND --data DIR [FLAGS] [NAME]...",
-		Description: "A limit stays in the folder until it is set anew. With --plugin NAME it bounds the tasks that use a plugin, whatever their queue.",
+		Name: "queues", Usage: "show and bound the queues of a data folder or a server", UsageText: "taskhost queues COMMAND --data DIR|--server URL [FLAGS] [NAME]...",
+		Description: "A limit stays until it is set anew. With --plugin NAME it bounds the tasks that use a plugin, whatever their queue.",
 		Subcommands: []*cli.Command{
 			{
 				Name: "ls", Usage: "list queues and plugins with a limit or with tasks that have not ended", UsageText: "taskhost queues ls --data DIR",
-				Flags: dataFlags(), Action: a.queuesList,
+				Flags: keeperFlags(), Action: a.queuesList,
 			},
 			{
-				Name: "pause", Usage: "let no task of a queue begin", UsageText: "taskhost queues pause --data DIR NAME... | --plugin NAME", Flags: dataFlags(plugin),
+				Name: "pause", Usage: "let no task of a queue begin", UsageText: "taskhost queues pause --data DIR NAME... | --plugin NAME", Flags: keeperFlags(plugin),
 				Action: func(c *cli.Context) error {
 					return a.setLimits(c, func(l *manager.Limit) error { l.Paused = true; return nil })
 				},
 			},
 			{
-				Name: "resume", Usage: "let the tasks of a queue begin again", UsageText: "taskhost queues resume --data DIR NAME... | --plugin NAME", Flags: dataFlags(plugin),
+				Name: "resume", Usage: "let the tasks of a queue begin again", UsageText: "taskhost queues resume --data DIR NAME... | --plugin NAME", Flags: keeperFlags(plugin),
 				Action: func(c *cli.Context) error {
 					return a.setLimits(c, func(l *manager.Limit) error { l.Paused = false; return nil })
 				},
 			},
 			{
 				Name: "set", Usage: "bound a queue", UsageText: "taskhost queues set --data DIR NAME [--concurrency N] [--rate 10/1s]",
-				Flags: dataFlags(plugin,
+				Flags: keeperFlags(plugin,
 					&cli.IntFlag{Name: "concurrency", Usage: "run at most `N` of its tasks at once; 0: no bound", DefaultText: "as it was"},
 					&cli.StringFlag{Name: "rate", Usage: "begin at most so many in so much time, `N/TIME` such as 10/1s; 0: no bound", DefaultText: "as it was"}),
 				Action: a.queuesSet,
@@ -49,8 +49,8 @@ func (a *app) queuesList(c *cli.Context) error {
 	if args := arguments(c); len(args) > 0 {
 		return usagef("queues ls takes no arguments; taskhost tasks ls --queue %s lists the tasks of a queue", args[0])
 	}
-	return a.withTasks(c, false, func(ctx context.Context, m *manager.Manager) error {
-		list, err := m.Queues(ctx)
+	return a.withKeeper(c, false, func(ctx context.Context, k keeper) error {
+		list, err := k.Queues(ctx)
 		switch {
 		case err != nil:
 			return err
@@ -157,16 +157,16 @@ func (a *app) setLimits(c *cli.Context, change func(*manager.Limit) error) error
 	if len(limits) == 0 {
 		return usagef("queues %s needs a queue: taskhost queues %s NAME, or --plugin NAME", c.Command.Name, c.Command.Name)
 	}
-	return a.withTasks(c, true, func(ctx context.Context, m *manager.Manager) error {
-		known, err := m.Queues(ctx)
+	return a.withKeeper(c, true, func(ctx context.Context, k keeper) error {
+		known, err := k.Queues(ctx)
 		if err != nil {
 			return err
 		}
 		for i := range limits {
 			l := &limits[i]
-			for _, k := range known {
-				if k.Queue == l.Queue && k.Plugin == l.Plugin {
-					*l = k.Limit
+			for _, q := range known {
+				if q.Queue == l.Queue && q.Plugin == l.Plugin {
+					*l = q.Limit
 				}
 			}
 			err := change(l)
@@ -178,7 +178,7 @@ func (a *app) setLimits(c *cli.Context, change func(*manager.Limit) error) error
 			}
 		}
 		for _, l := range limits {
-			if err := m.SetLimit(ctx, l); err != nil {
+			if err := k.SetLimit(ctx, l); err != nil {
 				return err
 			}
 		}

@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 //	interrupt REGEXP PROGRAM ARG... sends it SIGINT once a line of its stderr matches; it must end with exit code 130
 //	quit REGEXP PROGRAM ARG...      likewise, but with exit code 0
 //	crash REGEXP PROGRAM ARG...     likewise, but with SIGKILL, so that it does nothing more
+//	server [stop | ARG...]          starts taskhost serve on a free port, and sets TASKHOST_SERVER
 //	capture NAME [REGEXP]           sets a variable to the last stdout, or to what the group of the regexp matches in it
 //
 // and the variables PLUGINS, TESTDATA, GUESTS and BROKEN (folders of plugins) and GOSDK (the plugins in go-sdk's module).
@@ -41,7 +42,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "interrupt": signals(os.Interrupt, exitCancelled), "quit": signals(os.Interrupt, exitOK), "crash": signals(os.Kill, killed),
-			"capture": capture,
+			"capture": capture, "server": scriptServer,
 		},
 	})
 }
@@ -146,7 +147,7 @@ func signals(signal os.Signal, wantExit int) func(ts *testscript.TestScript, neg
 		cmd := exec.Command(program, args[2:]...)
 		cmd.Dir = ts.MkAbs(".")
 		for _, name := range []string{
-			"PLUGINS", "TESTDATA", "GUESTS", "XDG_CACHE_HOME", "TASKHOST_PLUGINS", "TASKHOST_DATA", "HOME", "TMPDIR", "PATH", "NO_COLOR",
+			"PLUGINS", "TESTDATA", "GUESTS", "XDG_CACHE_HOME", "TASKHOST_PLUGINS", "TASKHOST_DATA", "TASKHOST_SERVER", "HOME", "TMPDIR", "PATH", "NO_COLOR",
 		} {
 			cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 		}

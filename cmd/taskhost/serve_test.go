@@ -34,7 +34,6 @@ type running struct {
 	ended chan struct{}
 }
 
-
 // process starts taskhost serve. Flags come first; what has a "=" before any dash is environment.
 func process(t *testing.T, dir string, args ...string) *running {
 	t.Helper()
@@ -49,7 +48,7 @@ func command(t *testing.T, dir string, env []string, make func(program string, a
 	}
 	r := &running{t: t, dir: dir, http: &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	r.cmd = make(program, append([]string{"serve", "--data", dir}, args...))
-	r.cmd.Env = append(append(os.Environ(), scriptEnvOnce(t)...), env...)
+	r.cmd.Env = append(append(os.Environ(), smallEnv(t)...), env...)
 	r.cmd.Dir = t.TempDir()
 	stderr, err := r.cmd.StderrPipe()
 	if err == nil {
@@ -83,20 +82,31 @@ func (r *running) read(stderr io.Reader) {
 	close(r.ended)
 }
 
-var (
-	envOnce sync.Mutex
-	envKept []string
-)
-
-// scriptEnvOnce is scriptEnv for tests that run side by side.
-func scriptEnvOnce(t *testing.T) []string {
+// smallPlugins is a folder with the plugins that these tests run: small ones, since a server under the race detector takes long to start
+// with large ones.
+func smallPlugins(t *testing.T) string {
 	t.Helper()
-	envOnce.Lock()
-	defer envOnce.Unlock()
-	if envKept == nil {
-		envKept = scriptEnv(t)
+	dir := t.TempDir()
+	for _, name := range []string{"echo.wasm", "progress.wasm"} {
+		data, err := os.ReadFile(filepath.Join(repository(t), "build", "testdata", "guests", name))
+		if err != nil {
+			t.Fatalf("%v: run \"make plugins\" first", err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return envKept
+	return dir
+}
+
+// smallEnv is the environment of these tests' commands.
+func smallEnv(t *testing.T) []string {
+	t.Helper()
+	cache := filepath.Join(repository(t), "build", "cache", "cli")
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"XDG_CACHE_HOME=" + cache, "TASKHOST_PLUGINS=" + smallPlugins(t)}
 }
 
 // line waits for a line of its stderr that matches, and returns the first group, or the line.
@@ -133,7 +143,7 @@ func (r *running) line(pattern string) string {
 func start(t *testing.T, dir string, args ...string) *running {
 	t.Helper()
 	r := process(t, dir, append([]string{"--listen", "127.0.0.1:0"}, args...)...)
-	r.url = r.line(`serving on (http\S+)`)
+	r.url = r.line(`serving on (http[^\s"]+)`)
 	return r
 }
 
@@ -221,7 +231,7 @@ func (r *running) status(id string, want manager.Status) {
 func taskhost(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("taskhost", args...)
-	cmd.Env = append(os.Environ(), scriptEnvOnce(t)...)
+	cmd.Env = append(os.Environ(), smallEnv(t)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -242,14 +252,14 @@ func TestServeKeepsTasks(t *testing.T) {
 	if status, body, _ := r.ask("GET", "/readyz", ""); status != 200 || body != "ok\n" {
 		t.Errorf("readyz: %d %s", status, body)
 	}
-	done := r.submit("step=text&wait=30s", "hello")
+	done := r.submit("step=echo&wait=30s", "hello")
 	if done.Status != manager.StatusCompleted {
 		t.Errorf("%+v", done)
 	}
 	if status, body, h := r.ask("GET", "/v1/tasks/"+done.ID+"/output", ""); status != 200 || body == "" || h.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("output: %d %s", status, body)
 	}
-	status, body, _ := r.ask("POST", "/v1/tasks", `{"kind":"agent","steps":["agent:count"],"args":{"steps":100,"delay_ms":20}}`, "Content-Type", "application/json")
+	status, body, _ := r.ask("POST", "/v1/tasks", `{"steps":["progress:wait"]}`, "Content-Type", "application/json")
 	var slow manager.Task
 	if err := json.Unmarshal([]byte(body), &slow); status != 201 || err != nil {
 		t.Fatalf("%d %s", status, body)
@@ -263,7 +273,10 @@ func TestServeKeepsTasks(t *testing.T) {
 
 	r = start(t, dir, "--log-format", "json")
 	r.status(done.ID, manager.StatusCompleted)
-	r.status(slow.ID, manager.StatusCompleted)
+	r.status(slow.ID, manager.StatusRunning)
+	if status, body, _ := r.ask("POST", "/v1/tasks/"+slow.ID+"/cancel", ""); status != 200 {
+		t.Errorf("cancel: %d %s", status, body)
+	}
 	_, body, _ = r.ask("GET", "/v1/audit", "")
 	if strings.Count(body, "server.start") != 2 || strings.Count(body, "server.stop") != 1 {
 		t.Errorf("audit: %s", body)
@@ -280,7 +293,7 @@ func TestServeKeepsTasks(t *testing.T) {
 func TestServeSecondSignal(t *testing.T) {
 	t.Parallel()
 	r := start(t, t.TempDir(), "--drain-timeout", "1h")
-	_, body, _ := r.ask("POST", "/v1/tasks", `{"kind":"agent","steps":["agent:count"],"args":{"steps":100000,"delay_ms":20}}`, "Content-Type", "application/json")
+	_, body, _ := r.ask("POST", "/v1/tasks", `{"steps":["progress:wait"]}`, "Content-Type", "application/json")
 	var slow manager.Task
 	if err := json.Unmarshal([]byte(body), &slow); err != nil {
 		t.Fatal(err)
@@ -301,7 +314,7 @@ func TestServeDrains(t *testing.T) {
 	r := start(t, dir)
 	waited := make(chan string, 1)
 	go func() { // a client that waits gets its answer
-		resp, err := r.http.Post(r.url+"/v1/tasks?wait=60s", "application/json", strings.NewReader(`{"kind":"agent","steps":["agent:count"],"args":{"steps":20,"delay_ms":50}}`))
+		resp, err := r.http.Post(r.url+"/v1/tasks?wait=60s", "application/json", strings.NewReader(`{"steps":["progress"],"content":"200000"}`))
 		if err != nil {
 			waited <- err.Error()
 			return
@@ -341,7 +354,7 @@ func TestServeRoles(t *testing.T) {
 	}{
 		{"GET", "/v1/tasks", "", "read"},
 		{"GET", "/metrics", "", "read"},
-		{"POST", "/v1/tasks?step=text", "x", "submit"},
+		{"POST", "/v1/tasks?step=echo", "x", "submit"},
 		{"POST", "/v1/queues/q/pause", "", "operate"},
 		{"GET", "/v1/audit", "", "admin"},
 		{"GET", "/v1/debug/bundle", "", "admin"},
@@ -429,7 +442,7 @@ func TestServeStrangers(t *testing.T) {
 		{[]string{"Sec-Fetch-Site", "cross-site"}, 403},
 		{[]string{"X-Forwarded-For", "192.0.2.1"}, 403},
 	} {
-		status, body, h := r.ask("POST", "/v1/tasks?step=text", "x", append(tc.header, "Content-Type", "text/plain")...)
+		status, body, h := r.ask("POST", "/v1/tasks?step=echo", "x", append(tc.header, "Content-Type", "text/plain")...)
 		if status != tc.want || h.Get("Access-Control-Allow-Origin") != "" || !strings.Contains(body, `"denied"`) {
 			t.Errorf("%v: %d %s", tc.header, status, body)
 		}
@@ -471,8 +484,8 @@ func TestDebugBundle(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
 	token := taskhost(t, "token", "create", "--role", "admin", "--name", "me", "--data", data)
-	r := start(t, data, "--plugin-config", "text.password=verysecret")
-	r.submit("step=text&wait=30s", "a private input", bearer(token)...)
+	r := start(t, data, "--plugin-config", "echo.password=verysecret")
+	r.submit("step=echo&wait=30s", "a private input", bearer(token)...)
 	r.ask("GET", "/v1/stats", "", bearer("th_x_wrong")...)
 	file := filepath.Join(dir, "bundle.tar.gz")
 	taskhost(t, "debug", "bundle", "--server", r.url, "--token", token, "-o", file)
@@ -481,7 +494,7 @@ func TestDebugBundle(t *testing.T) {
 		t.Fatalf("%v %s", err, out)
 	}
 	for name, want := range map[string]string{
-		"version.json": `"go": "go`, "build.txt": "taskhost", "config.json": "text.password=(hidden)", "plugins.json": "markdown", "stats.json": `"completed"`,
+		"version.json": `"go": "go`, "build.txt": "taskhost", "config.json": "echo.password=(hidden)", "plugins.json": "progress", "stats.json": `"completed"`,
 		"queues.json": "[", "metrics.txt": "taskhost_tasks_total", "goroutines.txt": "goroutine ", "heap.pprof": "", "errors.log": "",
 	} {
 		text, err := os.ReadFile(filepath.Join(dir, bundleName, name))
@@ -495,4 +508,3 @@ func TestDebugBundle(t *testing.T) {
 		}
 	}
 }
-

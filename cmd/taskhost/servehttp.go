@@ -10,11 +10,13 @@ import (
 	"github.com/taskhost/taskhost/internal/audit"
 	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/internal/httpapi"
+	"github.com/taskhost/taskhost/monitor"
 )
 
 // serveHTTP answers a request that the middleware let through.
 func (s *service) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		r.Pattern = r.URL.Path
 		answerText(w, nil) // it answers, so it lives
 		return
 	}
@@ -23,6 +25,7 @@ func (s *service) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.URL.Path == "/readyz" {
+		r.Pattern = r.URL.Path
 		s.ready.ServeHTTP(w, r)
 		return
 	}
@@ -35,7 +38,7 @@ func (s *service) serveHTTP(w http.ResponseWriter, r *http.Request) {
 // openAPI makes the API, the pages and what is beside them.
 func (s *service) openAPI(context.Context) (err error) {
 	s.api, err = httpapi.New(httpapi.Config{
-		Tasks: s.tasks, Host: s.host, Events: s.events, Audit: s.record, AuditLog: s.lastRecords, Logger: s.log.Logger, Version: version,
+		Tasks: s.tasks, Host: s.host, Plugins: s.plugins, Events: s.events, Audit: s.record, AuditLog: s.lastRecords, Logger: s.log.Logger, Version: version,
 		Limits: s.limits(),
 	})
 	if err != nil {
@@ -60,7 +63,7 @@ func (s *service) openAPI(context.Context) (err error) {
 	if err := s.addPages(mux); err != nil {
 		return err
 	}
-	var h http.Handler = mux
+	h := monitor.Route(mux)
 	s.handler.Store(&h)
 	return nil
 }

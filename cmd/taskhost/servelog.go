@@ -52,7 +52,9 @@ func (q *quiet) Enabled(ctx context.Context, level slog.Level) bool {
 func (q *quiet) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &quiet{q.Handler.WithAttrs(attrs), q.level}
 }
-func (q *quiet) WithGroup(name string) slog.Handler { return &quiet{q.Handler.WithGroup(name), q.level} }
+func (q *quiet) WithGroup(name string) slog.Handler {
+	return &quiet{q.Handler.WithGroup(name), q.level}
+}
 
 // lineRing keeps the last lines that are written to it, each cut at a length. It is safe for concurrent use.
 type lineRing struct {
@@ -62,7 +64,9 @@ type lineRing struct {
 	most  int // bytes of a line
 }
 
-func newLineRing(lines, most int) *lineRing { return &lineRing{lines: make([][]byte, lines), most: most} }
+func newLineRing(lines, most int) *lineRing {
+	return &lineRing{lines: make([][]byte, lines), most: most}
+}
 
 // Write takes one line.
 func (r *lineRing) Write(p []byte) (int, error) {

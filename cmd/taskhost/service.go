@@ -9,19 +9,18 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/internal/audit"
 	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/internal/config"
 	"github.com/taskhost/taskhost/internal/httpapi"
+	"github.com/taskhost/taskhost/internal/plugindir"
 	"github.com/taskhost/taskhost/internal/systemd"
 	"github.com/taskhost/taskhost/manager"
 	"github.com/taskhost/taskhost/manager/sqlitestore"
@@ -48,14 +47,17 @@ type service struct {
 	serving   sync.WaitGroup
 	failed    chan error // a listener that does not listen any more
 
+	tracing  *monitor.Tracing // nil: no traces
 	registry *prometheus.Registry
 	monitor  *monitor.Monitor
 	store    *sqlitestore.Store
+	plugins  *plugindir.Dir
 	host     *host.Host
 	events   *httpapi.Events
 	tasks    *manager.Manager
 	api      *httpapi.API
 	ready    *readyCheck
+	trim     trimmer
 }
 
 func newService(a *app, cfg *config.Loaded) *service {
@@ -78,13 +80,13 @@ func (s *service) config() *config.Loaded {
 
 // start opens the sockets, answers there that it starts, and then starts everything else.
 func (s *service) start(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{s.openFolder, s.openTokens, s.listen, s.openStore, s.openHost, s.openTasks, s.openAPI} {
+	for _, step := range []func(context.Context) error{s.openFolder, s.openTokens, s.openMonitor, s.listen, s.openStore, s.openHost, s.openTasks, s.openAPI} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
 	s.state.Store(serverReady)
-	debug.FreeOSMemory() // what loading plugins took
+	trim() // what loading plugins took
 	s.tell()
 	s.record(ctx, "server.start", "", nil)
 	return s.notify(systemd.Ready)
@@ -142,7 +144,7 @@ func (s *service) listen(ctx context.Context) (err error) {
 		}
 	}
 	limits := s.limits()
-	s.http = httpapi.HTTPServer(s.auth.Handler(http.HandlerFunc(s.serveHTTP)), limits, s.log.Logger)
+	s.http = httpapi.HTTPServer(s.monitor.HTTP(s.auth.Handler(monitor.Route(http.HandlerFunc(s.serveHTTP)))), limits, s.log.Logger)
 	if s.certs != nil {
 		s.http.TLSConfig = s.certs.config()
 	}
@@ -180,11 +182,10 @@ func (s *service) openStore(ctx context.Context) (err error) {
 
 // openHost loads the plugins.
 func (s *service) openHost(ctx context.Context) (err error) {
-	s.registry = prometheus.NewRegistry()
-	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if s.monitor, err = monitor.New(monitor.Config{Registerer: s.registry, Logger: s.log.tasks()}); err != nil {
-		return err
+	if s.plugins, err = plugindir.Open(plugindir.Config{Path: s.cfg.Plugins, MaxModule: s.cfg.Limits.Module, Logger: s.log.Logger}); err != nil {
+		return usagef("%v", err)
 	}
+	s.events = httpapi.NewEvents(httpapi.EventsConfig{})
 	cfg := s.app.hostConfig(s.cfg.Plugins)
 	switch {
 	case s.cfg.Cache != "":
@@ -194,7 +195,12 @@ func (s *service) openHost(ctx context.Context) (err error) {
 	}
 	cfg.WatchInterval = 0
 	cfg.Limits, cfg.MaxMemory, cfg.MaxInstances, cfg.PluginConfig = s.cfg.Limits, s.cfg.MaxMemory, s.cfg.MaxInstances, s.cfg.PluginConfig
-	cfg.Logger, cfg.OnEvent = s.log.Logger, s.monitor.HostEvent
+	cfg.Logger = s.log.Logger
+	cfg.OnEvent = func(e host.Event) {
+		s.monitor.HostEvent(e)
+		s.plugins.HostEvent(e)
+		s.events.HostEvent(e)
+	}
 	if s.host, err = host.New(ctx, cfg); err != nil {
 		return err
 	}
@@ -208,12 +214,12 @@ func (s *service) openHost(ctx context.Context) (err error) {
 
 // openTasks starts the manager.
 func (s *service) openTasks(ctx context.Context) (err error) {
-	s.events = httpapi.NewEvents(httpapi.EventsConfig{})
 	cfg := manager.Config{
-		Store: s.store, KeepOnStop: true,
+		Store: s.monitor.Store(s.store), KeepOnStop: true, TraceParent: s.tracing.TraceParent,
 		MaxConcurrent: s.cfg.Concurrency, MaxQueue: s.cfg.MaxQueue, MaxQueueBytes: s.cfg.QueueBytes, MaxInput: s.cfg.MaxInput, Timeout: s.cfg.Timeout,
 		MaxFinished: s.cfg.KeepTasks, MaxFinishedBytes: s.cfg.KeepBytes, MaxFinishedAge: s.cfg.KeepAge,
 		OnEvent: func(e manager.Event) {
+			s.trim.events.Add(1)
 			s.monitor.TaskEvent(e)
 			s.events.TaskEvent(e)
 		},
@@ -224,6 +230,7 @@ func (s *service) openTasks(ctx context.Context) (err error) {
 	if s.tasks, err = manager.New(s.host, cfg); err != nil {
 		return err
 	}
+	s.monitor.Watch(monitor.Sources{Tasks: s.tasks, StoreFile: filepath.Join(s.cfg.Data, dataFile)})
 	return s.tasks.Start(context.WithoutCancel(ctx))
 }
 
@@ -273,10 +280,14 @@ func (s *service) run(ctx context.Context, hangups <-chan os.Signal, load func()
 		defer t.Stop()
 		watchdog = t.C
 	}
+	idle := time.NewTicker(idleAfter)
+	defer idle.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-idle.C:
+			s.trim.look()
 		case err := <-s.failed:
 			return err
 		case <-hangups:
@@ -298,7 +309,7 @@ const lastAnswers = 3 * time.Second
 func (s *service) stop() error {
 	s.state.Store(serverStopping)
 	drain := s.config().DrainTimeout
-	_ = s.notify(fmt.Sprintf("%s\nEXTEND_TIMEOUT_USEC=%d", systemd.Stopping, (drain+30*time.Second).Microseconds()))
+	_ = s.notify(fmt.Sprintf("%s\nEXTEND_TIMEOUT_USEC=%d", systemd.Stopping, (drain + 30*time.Second).Microseconds()))
 	closed := s.shutdown()
 	var errs []error
 	if s.tasks != nil {
@@ -316,8 +327,14 @@ func (s *service) stop() error {
 	if s.host != nil {
 		errs = append(errs, s.host.Close(ctx))
 	}
+	if s.plugins != nil {
+		s.plugins.Close()
+	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close(ctx))
+	}
+	if err := s.tracing.Shutdown(ctx); err != nil {
+		s.log.Warn("the last traces were not sent", "error", err)
 	}
 	if s.audit != nil {
 		if s.tasks != nil {

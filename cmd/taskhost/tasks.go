@@ -20,10 +20,7 @@ func (a *app) tasksCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			{
 				Name: "ls", Usage: "list tasks, newest first", UsageText: "taskhost tasks ls --data DIR [--status failed] [--plugin NAME] [--label NAME=VALUE]...",
-				Flags: dataFlags(append(filterFlags(),
-					&cli.IntFlag{Name: "limit", Value: 50, Usage: "list at most `N` tasks"},
-					&cli.StringFlag{Name: "cursor", Usage: "go on where the list before ended, at `CURSOR`"})...),
-				Action: a.tasksList,
+				Flags: dataFlags(pageFlags()...), Action: a.tasksList,
 			},
 			{
 				Name: "show", Usage: "show everything about a task", UsageText: "taskhost tasks show --data DIR [--output | --input] ID",
@@ -65,13 +62,19 @@ func (a *app) tasksCommand() *cli.Command {
 
 // filterFlags select tasks.
 func filterFlags() []cli.Flag {
+	return slices.Concat(
+		[]cli.Flag{&cli.StringSliceFlag{Name: "status", Usage: "tasks of this `STATUS`: pending, running, completed, failed or cancelled; may be repeated"}},
+		selectFlags(),
+		[]cli.Flag{&cli.DurationFlag{Name: "since", Usage: "tasks that were submitted within the last `TIME`", DefaultText: "ever"}})
+}
+
+// selectFlags select tasks by what does not change.
+func selectFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "status", Usage: "tasks of this `STATUS`: pending, running, completed, failed or cancelled; may be repeated"},
 		&cli.StringFlag{Name: "plugin", Usage: "tasks with a step of the plugin `NAME`"},
 		&cli.StringFlag{Name: "name", Usage: "tasks called `NAME`"},
 		&cli.StringFlag{Name: "queue", Usage: "tasks of the queue `NAME`"},
 		&cli.StringSliceFlag{Name: "label", Usage: "tasks with the label `NAME=VALUE`; may be repeated"},
-		&cli.DurationFlag{Name: "since", Usage: "tasks that were submitted within the last `TIME`", DefaultText: "ever"},
 	}
 }
 
@@ -113,37 +116,50 @@ func (a *app) tasksList(c *cli.Context) error {
 	if args := arguments(c); len(args) > 0 {
 		return usagef("tasks ls takes no arguments; taskhost tasks show %s shows one task", args[0])
 	}
-	f, _, err := filter(c)
+	f, err := pageFilter(c)
 	if err != nil {
 		return err
 	}
+	return a.withTasks(c, false, func(ctx context.Context, m *manager.Manager) error { return a.printPage(ctx, c, m, f) })
+}
+
+// pageFlags select tasks and how many of them are listed.
+func pageFlags() []cli.Flag {
+	return append(filterFlags(),
+		&cli.IntFlag{Name: "limit", Value: 50, Usage: "list at most `N` tasks"},
+		&cli.StringFlag{Name: "cursor", Usage: "go on where the list before ended, at `CURSOR`"})
+}
+
+// pageFilter reads pageFlags.
+func pageFilter(c *cli.Context) (manager.Filter, error) {
+	f, _, err := filter(c)
 	f.Cursor, f.Limit = c.String("cursor"), c.Int("limit")
-	if f.Limit < 1 || f.Limit > manager.MaxPage {
-		return usagef("--limit %d: it must be between 1 and %d", f.Limit, manager.MaxPage)
+	if err == nil && (f.Limit < 1 || f.Limit > manager.MaxPage) {
+		err = usagef("--limit %d: it must be between 1 and %d", f.Limit, manager.MaxPage)
 	}
-	return a.withTasks(c, false, func(ctx context.Context, m *manager.Manager) error {
-		page, err := m.List(ctx, f)
-		if err != nil {
-			return err
+	return f, err
+}
+
+// printPage prints one page of the tasks that match.
+func (a *app) printPage(ctx context.Context, c *cli.Context, m lister, f manager.Filter) error {
+	page, err := m.List(ctx, f)
+	switch {
+	case err != nil:
+		return err
+	case c.Bool("json"):
+		if page.Tasks == nil {
+			page.Tasks = []manager.Task{}
 		}
-		if c.Bool("json") {
-			if page.Tasks == nil {
-				page.Tasks = []manager.Task{}
-			}
-			return a.printJSON(page)
-		}
-		if len(page.Tasks) == 0 {
-			a.console.printf("taskhost: no task matches\n")
-			return nil
-		}
-		if err := a.printTasks(page.Tasks); err != nil {
-			return err
-		}
-		if page.Next != "" {
-			a.console.printf("taskhost: there are more: --cursor %s\n", page.Next)
-		}
+		return a.printJSON(page)
+	case len(page.Tasks) == 0:
+		a.console.printf("taskhost: no task matches\n")
 		return nil
-	})
+	}
+	err = a.printTasks(page.Tasks)
+	if err == nil && page.Next != "" {
+		a.console.printf("taskhost: there are more: --cursor %s\n", page.Next)
+	}
+	return err
 }
 
 func (a *app) printTasks(tasks []manager.Task) error {

@@ -100,7 +100,7 @@ var rules = []rule{
 			"github.com/vbauerster/mpb/v8", "github.com/VividCortex/ewma", "github.com/acarl005/stripansi",
 			"github.com/mattn/go-runewidth", "github.com/clipperhouse/uax29/v2", "github.com/rivo/uniseg", "golang.org/x/term",
 			"go.yaml.in/yaml/v3",
-		}, slices.Concat(prometheus, opentelemetry, sqlite, huma)...),
+		}, slices.Concat(prometheus, opentelemetry, sqlite, huma, bubbletea)...),
 		why: "the CLI ties everything together; a new dependency is a decision, so it is listed",
 	},
 }
@@ -128,6 +128,14 @@ var huma = []string{"github.com/danielgtaylor/huma/v2"}
 // sqlite is what ncruces/go-sqlite3 is built from.
 var sqlite = []string{
 	"github.com/ncruces/go-sqlite3", "github.com/ncruces/go-sqlite3-wasm/v6", "github.com/ncruces/julianday", "golang.org/x/sys",
+}
+
+// bubbletea is what charm.land/bubbletea/v2 is built from.
+var bubbletea = []string{
+	"charm.land/bubbletea/v2", "github.com/charmbracelet/colorprofile", "github.com/charmbracelet/ultraviolet", "github.com/charmbracelet/x/ansi",
+	"github.com/charmbracelet/x/term", "github.com/charmbracelet/x/termios", "github.com/charmbracelet/x/windows",
+	"github.com/clipperhouse/displaywidth", "github.com/clipperhouse/uax29/v2", "github.com/lucasb-eyer/go-colorful", "github.com/muesli/cancelreader",
+	"github.com/xo/terminfo", "golang.org/x/sync",
 }
 
 // listed is what go list tells of a package.

@@ -83,7 +83,7 @@ func taskSettings() []Setting {
 		{Key: "max_queue", Default: "100000", Help: "`N` tasks that wait; more are refused", value: number(func(c *Config) *int { return &c.MaxQueue }, 1, 100_000_000)},
 		{Key: "max_queue_bytes", Default: "4GiB", Help: "`SIZE` of all tasks that wait", value: bytes(func(c *Config) *int64 { return &c.QueueBytes }, 1, math.MaxInt64)},
 		{Key: "max_input", Default: "64MiB", Help: "`SIZE` of a task's input", value: bytes(func(c *Config) *int64 { return &c.MaxInput }, 1, 4*gib)},
-		{Key: "timeout", Absent: "none", Help: "`TIME` that a task may take that sets none itself", value: duration(func(c *Config) *time.Duration { return &c.Timeout }, 0, 365*24*time.Hour)},
+		{Key: "task_timeout", Absent: "none", Help: "`TIME` that a task may take that sets none itself", value: duration(func(c *Config) *time.Duration { return &c.Timeout }, 0, 365*24*time.Hour)},
 		{Key: "keep.tasks", Default: "100000", Help: "keep `N` tasks that have ended; the oldest go", value: number(func(c *Config) *int { return &c.KeepTasks }, 1, 100_000_000)},
 		{Key: "keep.bytes", Default: "4GiB", Help: "`SIZE` of all tasks that have ended", value: bytes(func(c *Config) *int64 { return &c.KeepBytes }, 1, math.MaxInt64)},
 		{Key: "keep.age", Default: "30d", Help: "`TIME` that a task is kept after its end", value: duration(func(c *Config) *time.Duration { return &c.KeepAge }, time.Second, 100*365*24*time.Hour)},

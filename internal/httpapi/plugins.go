@@ -86,7 +86,12 @@ func (a *API) addPlugins() {
 
 func (a *API) newPlugin(p *abi.PluginInfo, l manager.Limit) Plugin {
 	l.Plugin = p.Name
-	return Plugin{PluginInfo: *p, Disabled: l.Paused, Limit: l, Usage: a.cfg.Events.usage(p.Name)}
+	info := *p
+	info.Config = make(map[string]string, len(p.Config))
+	for key := range p.Config { // they may be passwords, and everybody who may read sees plugins
+		info.Config[key] = "(hidden)"
+	}
+	return Plugin{PluginInfo: info, Disabled: l.Paused, Limit: l, Usage: a.cfg.Events.usage(p.Name)}
 }
 
 // pluginLimits are the limits of plugins by their names.

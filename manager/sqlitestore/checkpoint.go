@@ -4,12 +4,15 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-// The write-ahead log is copied into the database in the background when it has so many pages, and begun anew by the writer when it
+// The write-ahead log is copied into the database in the background when it has so many bytes, and begun anew by the writer when it
 // has as many as that.
 const (
-	backgroundPages = 16 << 20 / 4096
-	restartPages    = 64 << 20 / 4096
+	backgroundBytes = 16 << 20
+	restartBytes    = 64 << 20
 )
+
+// pageSize is that of new files. With pages of 4096 bytes, four tasks to a page, splitting pages costs more.
+const pageSize = 8192
 
 // checkpoint keeps the log from growing. The writer calls it between transactions.
 func (s *Store) checkpoint() {
@@ -17,8 +20,8 @@ func (s *Store) checkpoint() {
 	switch {
 	case w.walPages < w.walDone:
 		w.walDone = 0 // it was begun anew
-	case w.walPages < w.walDone+backgroundPages:
-	case w.walPages >= restartPages:
+	case w.walPages < w.walDone+backgroundBytes/w.pageSize:
+	case w.walPages >= restartBytes/w.pageSize:
 		w.walDone = w.walPages
 		// Readers may be in the way: the next try comes soon. Another error shows at the next commit.
 		if _, _, err := w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_RESTART); err == nil {

@@ -21,7 +21,9 @@
 //   - tasks: one row for each task. seq is made of the first 60 bits of the id that are not its version, so that rows are in the order
 //     of ids. status is 0 pending, 1 running, 2 completed, 3 failed, 4 cancelled. Times are Unix nanoseconds, NULL for none. bytes is
 //     what the task counts for in queue limits and retention. links is 1 where a unique key, dependencies or an agent are in spec.
-//     spec has the JSON form of manager.Spec without the input; state has, as JSON too, all of the task that no other column has.
+//     spec has the JSON form of manager.Spec without the input; state has, as JSON too, all of the task that no other column has. The
+//     last attempt is in state.last, without what it has in common with the task: times, version, usage. attempt_at is left out where it
+//     is started_at.
 //     input, output, partial and checkpoint are the bytes themselves; where the bit 1, 2, 4 or 8 of parts is set, they are in blobs.
 //   - sorts: name, kind, queue and plugins (a JSON array) of tasks, each combination once.
 //   - labels and label_names: which tasks have which labels.

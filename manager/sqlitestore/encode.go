@@ -10,14 +10,20 @@ import (
 	"github.com/taskhost/taskhost/manager"
 )
 
+// stateVersion is that of the column state as appendState writes it. Rows of version 1 have no number: in them attempt_at is left out only
+// where it is zero, and all attempts are in attempts.
+const stateVersion = 2
+
 // stateJSON is what the column state holds: all of a task that no other column has. appendState writes the same by hand.
 type stateJSON struct {
+	V              int               `json:"v,omitempty"`
 	Progress       float64           `json:"progress,omitempty"`
 	CurrentStep    int               `json:"current_step,omitempty"`
 	TotalSteps     int               `json:"total_steps,omitempty"`
 	Message        string            `json:"message,omitempty"`
-	AttemptAt      time.Time         `json:"attempt_at,omitzero"`
-	Attempts       []manager.Attempt `json:"attempts,omitempty"`
+	AttemptAt      *time.Time        `json:"attempt_at,omitempty"` // absent: as started_at
+	Attempts       []manager.Attempt `json:"attempts,omitempty"`   // but the last
+	Last           *lastJSON         `json:"last,omitempty"`
 	Retried        int               `json:"retried,omitempty"`
 	Crashes        int               `json:"crashes,omitempty"`
 	OutputBytes    int               `json:"output_bytes,omitempty"`
@@ -31,6 +37,34 @@ type stateJSON struct {
 	Version        abi.Digest        `json:"version,omitempty"`
 	Usage          abi.Usage         `json:"usage,omitzero"`
 	Times          *timesJSON        `json:"times,omitempty"`
+}
+
+// lastJSON is the last attempt that ended. What it has in common with the task is not written again: a row of a task that was run once is
+// a quarter smaller.
+type lastJSON struct {
+	Number     int           `json:"number"`
+	StartedAt  *time.Time    `json:"started_at,omitempty"`  // absent: as the task's attempt_at
+	FinishedAt *time.Time    `json:"finished_at,omitempty"` // absent: as the task's
+	Version    *abi.Digest   `json:"version,omitempty"`     // absent: as the task's
+	Usage      *abi.Usage    `json:"usage,omitempty"`       // absent: as the task's
+	Error      *abi.Error    `json:"error,omitempty"`
+	Log        []abi.LogLine `json:"log,omitempty"`
+}
+
+// attempt is what it says of a task that has all else.
+func (l *lastJSON) attempt(t *manager.Task) manager.Attempt {
+	return manager.Attempt{
+		Number: l.Number, StartedAt: given(l.StartedAt, t.AttemptAt), FinishedAt: given(l.FinishedAt, t.FinishedAt),
+		Version: given(l.Version, t.Version), Usage: given(l.Usage, t.Usage), Error: l.Error, Log: l.Log,
+	}
+}
+
+// given is what p points to, or else v.
+func given[T any](p *T, v T) T {
+	if p != nil {
+		return *p
+	}
+	return v
 }
 
 // timesJSON are times that a number of nanoseconds cannot hold.
@@ -118,12 +152,6 @@ func (o *object) truth(name string, v bool) {
 	}
 }
 
-func (o *object) time(name string, t time.Time) {
-	if !t.IsZero() {
-		o.alwaysTime(name, t)
-	}
-}
-
 func (o *object) alwaysTime(name string, t time.Time) {
 	o.key(name)
 	if y := t.UTC().Year(); y < 0 || y > 9999 {
@@ -193,14 +221,22 @@ func appendString(b []byte, s string) []byte {
 // appendState writes the column state.
 func appendState(b []byte, t *manager.Task) ([]byte, error) {
 	o := object{b: append(b, '{')}
+	o.alwaysNumber("v", stateVersion)
 	o.float("progress", t.Progress)
 	o.number("current_step", int64(t.CurrentStep))
 	o.number("total_steps", int64(t.TotalSteps))
 	o.text("message", t.Message)
-	o.time("attempt_at", t.AttemptAt)
-	if len(t.Attempts) > 0 {
-		o.key("attempts")
-		o.attempts(t.Attempts)
+	if !t.AttemptAt.Equal(t.StartedAt) {
+		o.alwaysTime("attempt_at", t.AttemptAt)
+	}
+	if n := len(t.Attempts); n > 0 {
+		if n > 1 {
+			o.key("attempts")
+			o.attempts(t.Attempts[:n-1])
+		}
+		o.open("last")
+		o.last(&t.Attempts[n-1], t)
+		o.close()
 	}
 	o.number("retried", int64(t.Retried))
 	o.number("crashes", int64(t.Crashes))
@@ -249,6 +285,31 @@ func (o *object) attempts(list []manager.Attempt) {
 		o.close()
 	}
 	o.b = append(o.b, ']')
+}
+
+// last writes the members of lastJSON.
+func (o *object) last(a *manager.Attempt, t *manager.Task) {
+	o.alwaysNumber("number", int64(a.Number))
+	if !a.StartedAt.Equal(t.AttemptAt) {
+		o.alwaysTime("started_at", a.StartedAt)
+	}
+	if !a.FinishedAt.Equal(t.FinishedAt) {
+		o.alwaysTime("finished_at", a.FinishedAt)
+	}
+	if a.Version != t.Version {
+		o.key("version")
+		o.b = appendString(o.b, string(a.Version))
+	}
+	if a.Usage != t.Usage {
+		o.key("usage")
+		o.usage(&a.Usage)
+	}
+	if a.Error != nil {
+		o.other("error", a.Error)
+	}
+	if len(a.Log) > 0 {
+		o.other("log", a.Log)
+	}
 }
 
 func (o *object) usage(u *abi.Usage) {

@@ -86,8 +86,14 @@ func randomTask(r *rand.Rand) manager.Task {
 		PartialStep: r.IntN(2), PartialCut: r.IntN(2) == 0, CheckpointStep: r.IntN(2), Error: randomError(r), Cause: some(r, manager.CauseUser),
 		Function: randomText(r), Version: some(r, abi.Digest("sha256:ab")), Usage: randomUsage(r), Revision: r.Uint64() >> 1,
 	}
+	if r.IntN(2) == 0 {
+		t.AttemptAt = t.StartedAt
+	}
 	for i := range r.IntN(3) {
 		a := manager.Attempt{Number: i, StartedAt: randomTime(r), FinishedAt: randomTime(r), Usage: randomUsage(r), Error: randomError(r)}
+		if r.IntN(2) == 0 { // as most are
+			a.StartedAt, a.FinishedAt, a.Version, a.Usage = t.AttemptAt, t.FinishedAt, t.Version, t.Usage
+		}
 		a.Log = some(r, []abi.LogLine{{Time: randomTime(r), Level: "info", Text: randomText(r)}})
 		t.Attempts = append(t.Attempts, a)
 	}
@@ -96,12 +102,32 @@ func randomTask(r *rand.Rand) manager.Task {
 }
 
 func stateOf(t *manager.Task) stateJSON {
-	return stateJSON{
-		Progress: t.Progress, CurrentStep: t.CurrentStep, TotalSteps: t.TotalSteps, Message: t.Message, AttemptAt: t.AttemptAt,
-		Attempts: t.Attempts, Retried: t.Retried, Crashes: t.Crashes, OutputBytes: t.OutputBytes, InputBytes: t.InputBytes,
+	s := stateJSON{
+		V: stateVersion, Progress: t.Progress, CurrentStep: t.CurrentStep, TotalSteps: t.TotalSteps, Message: t.Message,
+		Retried: t.Retried, Crashes: t.Crashes, OutputBytes: t.OutputBytes, InputBytes: t.InputBytes,
 		PartialStep: t.PartialStep, PartialCut: t.PartialCut, CheckpointStep: t.CheckpointStep, Error: t.Error, Cause: t.Cause,
 		Function: t.Function, Version: t.Version, Usage: t.Usage, Times: farTimes(t),
 	}
+	if !t.AttemptAt.Equal(t.StartedAt) {
+		s.AttemptAt = &t.AttemptAt
+	}
+	if n := len(t.Attempts); n > 0 {
+		a := &t.Attempts[n-1]
+		s.Attempts, s.Last = t.Attempts[:n-1], &lastJSON{Number: a.Number, Error: a.Error, Log: a.Log}
+		if !a.StartedAt.Equal(t.AttemptAt) {
+			s.Last.StartedAt = &a.StartedAt
+		}
+		if !a.FinishedAt.Equal(t.FinishedAt) {
+			s.Last.FinishedAt = &a.FinishedAt
+		}
+		if a.Version != t.Version {
+			s.Last.Version = &a.Version
+		}
+		if a.Usage != t.Usage {
+			s.Last.Usage = &a.Usage
+		}
+	}
+	return s
 }
 
 // TestEncode compares the encoders that are written by hand with encoding/json.

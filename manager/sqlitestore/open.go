@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -113,6 +114,11 @@ func (s *Store) openFile() (upTo int64, err error) {
 	if err := migrate(c, s.cfg.Path); err != nil {
 		return 0, err
 	}
+	size, err := queryInt(c, "PRAGMA page_size")
+	if err != nil {
+		return 0, err
+	}
+	w.pageSize = int(size)
 	if err := w.prepare(); err != nil {
 		return 0, err
 	}
@@ -196,8 +202,8 @@ func connect(cfg *Config, write bool) (*sqlite3.Conn, error) {
 	}
 	pragmas := "PRAGMA busy_timeout = 5000; PRAGMA cache_size = -4096; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY"
 	if write {
-		pragmas = "PRAGMA busy_timeout = 1000; PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; " +
-			"PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY"
+		pragmas = "PRAGMA busy_timeout = 1000; PRAGMA page_size = " + strconv.Itoa(pageSize) + "; PRAGMA journal_mode = WAL; " +
+			"PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY"
 	}
 	if err := c.Exec(pragmas); err != nil {
 		_ = c.Close() // the first error says more

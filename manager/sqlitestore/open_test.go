@@ -101,6 +101,35 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
+// TestMigrateStates opens a database of version 1, whose rows have the longer form of state.
+func TestMigrateStates(t *testing.T) {
+	cfg := sqlitestore.Config{Path: newPath(t)}
+	s := open(t, cfg)
+	id := create(t, s, aTask(t))[0].ID
+	closeStore(t, s)
+	sql(t, cfg.Path, `UPDATE tasks SET attempt = 1, started_at = 1700000000000000000, state = '{"total_steps":1,"attempts":[`+
+		`{"number":1,"started_at":"2023-11-14T22:13:20Z","finished_at":"2023-11-14T22:13:21Z","usage":{"wait_ns":0,"duration_ns":5,"peak_memory":0,"ticks":0}}],`+
+		`"input_bytes":16,"version":"sha256:ab","usage":{"wait_ns":0,"duration_ns":7,"peak_memory":0,"ticks":0}}'; PRAGMA user_version = 1`)
+	for range 2 { // as it was, and again once it was written anew
+		s = open(t, cfg)
+		task, err := s.Get(t.Context(), id)
+		if err != nil || len(task.Attempts) != 1 {
+			t.Fatalf("%+v, %v", task, err)
+		}
+		began := time.Unix(1700000000, 0).UTC()
+		a := task.Attempts[0]
+		if !task.AttemptAt.IsZero() || !task.StartedAt.Equal(began) || task.Version != "sha256:ab" || task.Usage.Duration != 7 ||
+			!a.StartedAt.Equal(began) || !a.FinishedAt.Equal(began.Add(time.Second)) || a.Version != "" || a.Usage.Duration != 5 {
+			t.Errorf("%+v", task)
+		}
+		if _, err := s.Save(t.Context(), task, manager.Lease{}); err != nil {
+			t.Error(err)
+		}
+		closeStore(t, s)
+		checked(t, cfg.Path)
+	}
+}
+
 func TestClosed(t *testing.T) {
 	s := open(t, sqlitestore.Config{Path: newPath(t)})
 	task := create(t, s, aTask(t))[0]

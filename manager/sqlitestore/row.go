@@ -95,14 +95,18 @@ func nextRow(t *manager.Task, seq int64, u uuid.UUID, before *row) (*row, error)
 			r.times[i] = n
 		}
 	}
-	room := 416 + 336*len(t.Attempts) // enough for most, so that it is made once
+	room := 96 // for the state; enough for most, so that it is made once
+	if n := len(t.Attempts); n > 0 {
+		room = 336 * n
+	}
 	var err error
 	if before != nil && sameSpec(&t.Spec, &before.task.Spec) {
 		r.spec = before.spec
 		r.state, err = appendState(make([]byte, 0, room), t)
 	} else {
 		var b []byte
-		if b, err = appendSpec(make([]byte, 0, room+320), &t.Spec); err == nil {
+		room += 128 + 32*len(t.Spec.Steps) + 72*len(t.Spec.Labels)
+		if b, err = appendSpec(make([]byte, 0, room), &t.Spec); err == nil {
 			n := len(b)
 			b, err = appendState(b, t)
 			r.spec, r.state = b[:n:n], b[min(n, len(b)):]
@@ -126,7 +130,7 @@ func (r *row) size() int {
 // hasLinks reports whether a task's place depends on more than its own columns.
 func hasLinks(s *manager.Spec) bool { return s.Unique.Key != "" || len(s.After) > 0 || s.Agent() != "" }
 
-// decodeTask fills in what the columns spec and state hold.
+// decodeTask fills in what the columns spec and state hold. The times that columns hold must be there.
 func decodeTask(t *manager.Task, spec, state []byte) error {
 	if err := json.Unmarshal(spec, &t.Spec); err != nil {
 		return err
@@ -136,7 +140,7 @@ func decodeTask(t *manager.Task, spec, state []byte) error {
 		return err
 	}
 	t.Progress, t.CurrentStep, t.TotalSteps, t.Message = s.Progress, s.CurrentStep, s.TotalSteps, s.Message
-	t.AttemptAt, t.Attempts, t.Retried, t.Crashes = s.AttemptAt, s.Attempts, s.Retried, s.Crashes
+	t.Attempts, t.Retried, t.Crashes = s.Attempts, s.Retried, s.Crashes
 	t.OutputBytes, t.InputBytes = s.OutputBytes, s.InputBytes
 	t.PartialStep, t.PartialCut, t.CheckpointStep = s.PartialStep, s.PartialCut, s.CheckpointStep
 	t.Error, t.Cause, t.Function, t.Version, t.Usage = s.Error, s.Cause, s.Function, s.Version, s.Usage
@@ -152,6 +156,15 @@ func decodeTask(t *manager.Task, spec, state []byte) error {
 				*p.to = p.from
 			}
 		}
+	}
+	switch {
+	case s.AttemptAt != nil:
+		t.AttemptAt = *s.AttemptAt
+	case s.V >= 2:
+		t.AttemptAt = t.StartedAt
+	}
+	if s.Last != nil {
+		t.Attempts = append(t.Attempts, s.Last.attempt(t))
 	}
 	return nil
 }

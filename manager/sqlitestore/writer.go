@@ -18,6 +18,7 @@ type writer struct {
 
 	tally    tally // of the rows in the table
 	nextN    int64 // of the next journal row
+	pageSize int   // of the file
 	walPages int   // after the last commit
 	walDone  int   // when a checkpoint was tried last
 	ops      []byte

@@ -167,7 +167,26 @@ func (b *tab) see(text string) {
 // click clicks an element that a selector finds.
 func (b *tab) click(selector string) {
 	b.t.Helper()
-	b.run(chromedp.Click(chromedp.CSS(selector)))
+	b.stable(chromedp.Click(chromedp.CSS(selector)))
+}
+
+// stable does things with elements that the page may replace just then: if one is gone, with the one in its place.
+func (b *tab) stable(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	for _, action := range actions {
+		for try := 0; ; try++ {
+			ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+			err := chromedp.Do(ctx, action)
+			cancel()
+			if err == nil {
+				break
+			}
+			gone := strings.Contains(err.Error(), "node with given id") || strings.Contains(err.Error(), "Node is detached")
+			if !gone || try == 5 {
+				b.t.Fatalf("%v\n%s", err, b.shot("failed"))
+			}
+		}
+	}
 }
 
 // size is how large the page is shown; a small one as on a phone.
@@ -182,19 +201,19 @@ func (b *tab) size(width, height int64) {
 	}
 }
 
-// dark shows the page as to somebody who prefers it dark.
-func (b *tab) dark() {
+// prefer shows the page as to somebody who prefers it light or dark.
+func (b *tab) prefer(scheme string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
 	defer cancel()
 	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 	}); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
-// scripts switches scripts off for the pages that are opened next.
+// scriptsOff switches scripts off for the pages that are opened next.
 func (b *tab) scriptsOff() {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)

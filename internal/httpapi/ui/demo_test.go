@@ -2,6 +2,7 @@ package ui_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -105,6 +106,33 @@ func demo(t testing.TB, s *system) {
 		})
 		if err != nil {
 			t.Fatal(fmt.Errorf("%s: %w", cron, err))
+		}
+	}
+}
+
+// work submits tasks for a time, now more and now fewer, as a day has it.
+func work(t testing.TB, s *system, d time.Duration) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(3, 4))
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for start := time.Now(); time.Since(start) < d; <-tick.C {
+		phase := time.Since(start).Seconds() / d.Seconds() * 4 * math.Pi
+		for range 2 + int(5*(1+math.Sin(phase))) + random.IntN(4) {
+			spec := manager.ProcessorTask(article, "text", "markdown")
+			spec.Name, spec.Queue = "publish-notes", "publish"
+			switch random.IntN(12) {
+			case 0:
+				spec = manager.AgentTask("agent", "fetch", map[string]any{"url": "https://prices.example.com/today"})
+				spec.Name = "fetch-prices"
+			case 1, 2:
+				spec = manager.AgentTask("agent", "count", map[string]any{"steps": 10 + random.IntN(30), "delay_ms": 40})
+				spec.Name, spec.Queue = "import-catalogue", "orders"
+			}
+			task := s.submit(t, spec)
+			if random.IntN(60) == 0 {
+				_ = s.tasks.Cancel(t.Context(), task.ID)
+			}
 		}
 	}
 }

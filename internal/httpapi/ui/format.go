@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"math"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ func functions(files *assets) template.FuncMap {
 		"asset": files.path, "icon": icon, "age": age, "stamp": stamp, "duration": duration, "bytes": size, "count": count,
 		"percent": percent, "digest": digest, "took": took, "waits": waits, "path": url.PathEscape, "query": url.QueryEscape,
 		"title": title, "statuses": manager.Statuses, "steps": stepNames, "shortid": shortID, "join": strings.Join, "plural": plural,
-		"mean": mean, "span": shortSpan, "per": per, "specname": func(s manager.Spec) string { return stepNames(manager.Task{Spec: s}) },
+		"mean": mean, "base": filepath.Base, "span": shortSpan, "per": per, "specname": func(s manager.Spec) string { return stepNames(manager.Task{Spec: s}) },
 	}
 }
 
@@ -177,10 +178,14 @@ func title(s any) string {
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
+// stepNames are the steps of a task; of many only the first and the last.
 func stepNames(t manager.Task) string {
 	names := make([]string, len(t.Spec.Steps))
 	for i, s := range t.Spec.Steps {
 		names[i] = s.String()
+	}
+	if n := len(names); n > 3 {
+		names = []string{names[0], fmt.Sprintf("%d more", n-2), names[n-1]}
 	}
 	return strings.Join(names, " → ")
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,12 +15,12 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/client"
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/internal/httpapi"
 	"github.com/taskhost/taskhost/internal/httpapi/ui"
+	"github.com/taskhost/taskhost/internal/plugindir"
 	"github.com/taskhost/taskhost/manager"
 )
 
@@ -48,19 +49,20 @@ type system struct {
 	dir    string // the plugin folder
 	host   *host.Host
 	tasks  *manager.Manager
+	api    *httpapi.API
 	client *client.Client
 	closes []func()
 }
 
 func (s *system) close() {
-	for i := len(s.closes) - 1; i >= 0; i-- {
-		s.closes[i]()
+	for _, closes := range slices.Backward(s.closes) {
+		closes()
 	}
 }
 
 // shared is the server of most tests.
 var shared = sync.OnceValues(func() (*system, error) {
-	return newSystem(manager.Config{MaxConcurrent: 32}, "agent", "text", "markdown", "old=upper-c", "swap=upper-c", "bare=upper-wat")
+	return newSystem(manager.Config{MaxConcurrent: 32}, "agent", "text", "markdown", "chatty=sdk-go", "bare=upper-wat")
 })
 
 func server(t testing.TB) *system {
@@ -105,7 +107,15 @@ func newSystem(cfg manager.Config, plugins ...string) (s *system, err error) {
 	}
 	events := httpapi.NewEvents(httpapi.EventsConfig{})
 	ctx := context.Background()
-	s.host, err = host.New(ctx, host.Config{Dir: s.dir, WatchInterval: 5 * time.Millisecond, MaxInstances: 64, OnEvent: events.HostEvent})
+	folder, err := plugindir.Open(plugindir.Config{Path: s.dir})
+	if err != nil {
+		return nil, err
+	}
+	s.closes = append(s.closes, folder.Close)
+	s.host, err = host.New(ctx, host.Config{Dir: s.dir, WatchInterval: 5 * time.Millisecond, MaxInstances: 64, OnEvent: func(e host.Event) {
+		folder.HostEvent(e)
+		events.HostEvent(e)
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -114,20 +124,25 @@ func newSystem(cfg manager.Config, plugins ...string) (s *system, err error) {
 	if s.tasks, err = manager.New(s.host, cfg); err != nil {
 		return nil, err
 	}
-	if err = s.tasks.Start(ctx); err != nil {
-		return nil, err
-	}
 	s.closes = append(s.closes, func() {
 		ctx, cancel := context.WithTimeout(ctx, time.Millisecond)
 		defer cancel()
 		_ = s.tasks.Stop(ctx) // what still runs is cut off
 	}, events.Close)
-	api, err := httpapi.New(httpapi.Config{Tasks: s.tasks, Host: s.host, Events: events, Version: "1.2.3"})
+	if err = s.tasks.Start(ctx); err != nil {
+		return nil, err
+	}
+	s.api, err = httpapi.New(httpapi.Config{Tasks: s.tasks, Host: s.host, Events: events, Plugins: folder, Version: "1.2.3"})
 	if err != nil {
 		return nil, err
 	}
-	s.closes = append(s.closes, api.Close)
-	return s, s.serve(api)
+	s.closes = append(s.closes, s.api.Close)
+	if s.url, err = s.listen(withRole, false); err != nil {
+		return nil, err
+	}
+	s.client, err = client.New(client.Config{BaseURL: s.url})
+	s.closes = append(s.closes, s.client.Close)
+	return s, err
 }
 
 func (s *system) install(name, file string) error {
@@ -154,21 +169,21 @@ func (s *system) install(name, file string) error {
 	return nil
 }
 
-// serve listens as taskhost serve does: the API under /v1, the pages elsewhere.
-func (s *system) serve(api http.Handler) error {
-	pages, err := ui.New(ui.Config{API: api, Version: "1.2.3"})
+// listen listens as taskhost serve does: the API under /v1, the pages elsewhere, and before them who lets requests in.
+func (s *system) listen(lets func(http.Handler) http.Handler, tokens bool) (url string, err error) {
+	pages, err := ui.New(ui.Config{API: s.api, Version: "1.2.3", Tokens: tokens})
 	if err != nil {
-		return err
+		return "", err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", api)
-	mux.Handle("/openapi.json", api)
+	mux.Handle("/v1/", s.api)
+	mux.Handle("/openapi.json", s.api)
 	mux.Handle("/", pages)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return err
+		return "", err
 	}
-	srv := &http.Server{Handler: withRole(mux), ReadHeaderTimeout: 5 * time.Second}
+	srv := httpapi.HTTPServer(lets(mux), httpapi.Limits{}, nil)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -178,10 +193,7 @@ func (s *system) serve(api http.Handler) error {
 		_ = srv.Close()
 		<-done
 	})
-	s.url = "http://" + listener.Addr().String()
-	s.client, err = client.New(client.Config{BaseURL: s.url})
-	s.closes = append(s.closes, s.client.Close)
-	return err
+	return "http://" + listener.Addr().String(), nil
 }
 
 // withRole makes requests with the role that the cookie "role" or the header X-Role names; default admin. Package auth has the real thing.
@@ -235,11 +247,12 @@ func until(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// unique is a name that no test has used, also not in a run before of the same process.
+func unique(name string) string { return fmt.Sprintf("%s-%d", name, time.Now().UnixNano()) }
+
 // slow is a task that counts for about a time.
 func slow(name string, steps, delay int) manager.Spec {
 	spec := manager.AgentTask("agent", "count", map[string]any{"steps": steps, "delay_ms": delay})
 	spec.Name = name
 	return spec
 }
-
-var _ = abi.CodeInvalid

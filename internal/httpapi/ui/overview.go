@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,9 @@ type plot struct {
 	ID, Title, Unit string
 	Lines           []line
 }
+
+// Drawn tells whether there is something to draw yet.
+func (p plot) Drawn() bool { return len(p.Lines) > 0 && p.Lines[0].Path != "" }
 
 type line struct {
 	Name, Class, Now string
@@ -77,7 +81,7 @@ func (s *server) overview(q *request) error {
 	v.Rate = rate(float64(v.Latest.Completed+v.Latest.Failed+v.Latest.Cancelled) / seconds)
 	v.Plots = plots(history.Points, seconds)
 	v.Table = table(history.Points)
-	return q.render(http.StatusOK, "overview", "now", v)
+	return q.render(http.StatusOK, "overview", "now", &v)
 }
 
 func rate(f float64) string {
@@ -168,8 +172,7 @@ func svgPath(points []client.Point, most float64, get func(client.Point) float64
 // table sums points up over five minutes each, the newest first.
 func table(points []client.Point) []tableRow {
 	var rows []tableRow
-	for i := len(points) - 1; i >= 0; i-- {
-		p := points[i]
+	for _, p := range slices.Backward(points) {
 		from := p.Time.Truncate(5 * time.Minute)
 		if len(rows) == 0 || !rows[len(rows)-1].From.Equal(from) {
 			rows = append(rows, tableRow{From: from, P50: seconds(p.P50), P99: seconds(p.P99), Pending: p.Pending, Running: p.Running})

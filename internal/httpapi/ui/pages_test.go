@@ -4,6 +4,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -23,16 +25,17 @@ type reply struct {
 // request makes a request as a browser without scripts does. Headers are name, value, ….
 func (s *system) request(t testing.TB, method, path string, form url.Values, headers ...string) reply {
 	t.Helper()
-	var body io.Reader
-	if form != nil {
-		body = strings.NewReader(form.Encode())
+	if form == nil {
+		return s.raw(t, method, path, http.NoBody, headers...)
 	}
+	return s.raw(t, method, path, strings.NewReader(form.Encode()), append(headers, "Content-Type", "application/x-www-form-urlencoded")...)
+}
+
+func (s *system) raw(t testing.TB, method, path string, body io.Reader, headers ...string) reply {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, body)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if form != nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
@@ -191,6 +194,22 @@ func TestEveryPageIsWellFormed(t *testing.T) {
 	}
 }
 
+func TestPagesOfAnEmptyServer(t *testing.T) {
+	s, err := newSystem(manager.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/": "Nothing runs.", "/tasks": "There is no task yet.", "/plugins": "There is no plugin yet.", "/queues": "default", "/schedules": "There is no schedule yet.",
+	} {
+		d := s.page(t, path)
+		d.wellFormed()
+		if !strings.Contains(text(d.root), want) {
+			t.Errorf("%s does not say %q", path, want)
+		}
+	}
+}
+
 func TestTextOfOthersIsEscaped(t *testing.T) {
 	s := server(t)
 	const evil = `</pre><script>alert(1)</script><img src=x onerror=alert(1)>`
@@ -260,6 +279,54 @@ func (s *system) stop(t testing.TB, id string) {
 		t.Error(err)
 	}
 	s.ended(t, id)
+}
+
+func TestLogOfAPlugin(t *testing.T) {
+	s := server(t)
+	task := s.submit(t, manager.ProcessorTask("<b>careful</b>", "chatty:logs"))
+	s.ended(t, task.ID)
+	d := s.page(t, "/tasks/"+task.ID)
+	d.wellFormed()
+	shown := text(d.root)
+	for _, want := range []string{"warn3 <b>careful</b>", "error4 <b>careful</b>", "info2"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("the log has no %q:\n%s", want, shown)
+		}
+	}
+}
+
+func TestVendoredFiles(t *testing.T) {
+	root := filepath.Join("assets", "vendor")
+	table, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dirs, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range dirs {
+		if !dir.IsDir() {
+			continue
+		}
+		files, err := os.ReadDir(filepath.Join(root, dir.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		licence := false
+		for _, file := range files {
+			licence = licence || file.Name() == "LICENSE"
+			if info, err := file.Info(); err != nil || info.Size() > 500<<10 {
+				t.Errorf("%s/%s is larger than 500 KiB (%v)", dir.Name(), file.Name(), err)
+			}
+			if file.Name() != "LICENSE" && !strings.Contains(string(table), file.Name()) {
+				t.Errorf("README.md does not name %s/%s", dir.Name(), file.Name())
+			}
+		}
+		if !licence {
+			t.Errorf("%s has no LICENSE", dir.Name())
+		}
+	}
 }
 
 func TestHeaders(t *testing.T) {

@@ -3,6 +3,7 @@ package ui
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"mime/multipart"
@@ -29,6 +30,7 @@ type pluginView struct {
 	Function string // chosen to be tried
 	Config   []labelView
 	Recent   []manager.Task
+	Versions []abi.VersionInfo // those that the server can go back to among them
 }
 
 // Agent tells whether the plugin looks like one whose functions take a JSON object: several functions with described arguments.
@@ -56,6 +58,9 @@ func (s *server) plugin(q *request) error {
 	v := pluginView{base: q.base("plugins", p.Name), Plugin: p, Function: cmp.Or(q.r.URL.Query().Get("function"), p.Default)}
 	for _, key := range sortedKeys(p.Config) {
 		v.Config = append(v.Config, labelView{key, p.Config[key]})
+	}
+	if v.Versions, err = s.api.Versions(q.ctx(), p.Name); err != nil {
+		return err
 	}
 	page, err := s.api.List(q.ctx(), manager.Filter{Plugin: p.Name, Limit: 6})
 	if err != nil {
@@ -152,7 +157,7 @@ func (s *server) upload(q *request) error {
 	var up client.Upload
 	for {
 		part, err := form.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -28,6 +29,7 @@ type tasksView struct {
 	Filter  manager.Filter
 	Form    url.Values // as it was sent
 	Page    manager.Page
+	Problem string // why there is no page
 	Counts  manager.Counts
 	Plugins []string
 	Queues  []string
@@ -60,18 +62,22 @@ func (s *server) tasks(q *request) error {
 		return q.find(id)
 	}
 	f, clean, err := readFilter(form)
-	if err != nil {
-		return err
-	}
 	v := tasksView{base: q.base("tasks", "Tasks"), Filter: f, Form: clean, Sizes: pageSizes, Part: q.partial}
-	if v.Page, err = s.api.List(q.ctx(), f); err != nil {
-		return err
+	status := http.StatusOK
+	if err == nil {
+		v.Page, err = s.api.List(q.ctx(), f)
+	}
+	if err != nil {
+		if abi.CodeOf(err) != abi.CodeInvalid {
+			return err
+		}
+		v.Problem = abi.AsError(err).Message // the form stays, to be mended
+		if !q.partial {
+			status = http.StatusBadRequest
+		}
 	}
 	address := func(cursor string) string {
-		to := url.Values{}
-		for name, values := range clean {
-			to[name] = values
-		}
+		to := maps.Clone(clean)
 		to.Del("cursor")
 		if cursor != "" {
 			to.Set("cursor", cursor)
@@ -89,13 +95,13 @@ func (s *server) tasks(q *request) error {
 		v.Clear = v.Clear || !slices.Contains([]string{"limit", "cursor"}, name)
 		v.More = v.More || slices.Contains([]string{"name", "after", "before", "kind", "limit"}, name)
 	}
-	if q.partial && q.r.Header.Get("HX-Trigger") == "filter" {
+	if at, err := url.Parse(q.r.Header.Get("HX-Current-Url")); q.partial && q.r.Header.Get("HX-Trigger") == "filter" && err == nil && at.RequestURI() != v.Self {
 		q.w.Header().Set("HX-Push-Url", v.Self)
 	}
 	if err := s.tasksChoices(q, &v); err != nil {
 		return err
 	}
-	return q.render(http.StatusOK, "tasks", "list", &v)
+	return q.render(status, "tasks", "list", &v)
 }
 
 // tasksChoices fills in what the form offers.
@@ -161,7 +167,7 @@ func readFilter(form url.Values) (f manager.Filter, clean url.Values, err error)
 	if label := text("label"); label != "" {
 		name, value, ok := strings.Cut(label, "=")
 		if !ok {
-			return f, clean, abi.Errorf(abi.CodeInvalid, "label: write name=value, as in customer=42")
+			err = abi.Errorf(abi.CodeInvalid, "label: write name=value, as in customer=42")
 		}
 		f.Labels = map[string]string{strings.TrimSpace(name): strings.TrimSpace(value)}
 	}
@@ -172,11 +178,14 @@ func readFilter(form url.Values) (f manager.Filter, clean url.Values, err error)
 			}
 		}
 	}
-	if f.After, err = readTime(text("after"), f.After); err != nil {
-		return f, clean, err
-	}
-	if f.Before, err = readTime(text("before"), f.Before); err != nil {
-		return f, clean, err
+	for _, field := range []struct {
+		name string
+		to   *time.Time
+	}{{"after", &f.After}, {"before", &f.Before}} {
+		t, bad := readTime(text(field.name), *field.to)
+		if *field.to = t; err == nil {
+			err = bad
+		}
 	}
 	f.Limit = pageSizes[0]
 	if n, err := strconv.Atoi(form.Get("limit")); err == nil && slices.Contains(pageSizes, n) && n != f.Limit {
@@ -184,7 +193,7 @@ func readFilter(form url.Values) (f manager.Filter, clean url.Values, err error)
 		clean.Set("limit", form.Get("limit"))
 	}
 	f.Cursor = text("cursor")
-	return f, clean, nil
+	return f, clean, err
 }
 
 // readTime reads what a field for a time holds, in UTC.

@@ -222,7 +222,7 @@ func (q *request) done(to, message string, n int) error {
 // messages are what can be said after a form. The address names one of them, so that it cannot say anything else.
 var messages = map[string]string{
 	"cancel": "Cancel was asked for.", "retry": "The task is in the queue again.", "delete": "The task is deleted.",
-	"bulk-cancel": "Cancelled: %n tasks.", "bulk-retry": "Put back into the queue: %n tasks.", "bulk-delete": "Deleted: %n tasks.",
+	"bulk-cancel": "Cancelled: %n.", "bulk-retry": "Put back into the queue: %n.", "bulk-delete": "Deleted: %n.",
 	"upload": "The plugin is loaded.", "checked": "The plugin compiles and starts. Nothing was changed.",
 	"rollback": "The older version is current again.", "disable": "The plugin is disabled: its tasks wait.", "enable": "The plugin is enabled.",
 	"remove": "The plugin is removed.", "limit": "The limits are set.", "pause": "Paused.", "resume": "It goes on.",
@@ -240,7 +240,7 @@ func (q *request) notice() *notice {
 		if err != nil || n < 0 {
 			n = 0
 		}
-		text = strings.Replace(text, "%n", strconv.Itoa(n), 1)
+		text = strings.Replace(text, "%n", plural(n, "task", "tasks"), 1)
 	}
 	return &notice{Mood: "ok", Text: text}
 }

@@ -132,7 +132,7 @@ func (a *Agenda[P]) Add(e *Entry[P], p Place) {
 	for _, seq := range p.Waits {
 		a.dependents[seq] = append(a.dependents[seq], e)
 	}
-	a.place(e, now())
+	a.place(e, 0)
 	if p.Expires != 0 {
 		a.expiry.push(p.Expires, e)
 		a.setAlarm()
@@ -142,19 +142,23 @@ func (a *Agenda[P]) Add(e *Entry[P], p Place) {
 // now is the time in nanoseconds.
 func now() int64 { return time.Now().UnixNano() }
 
-// place puts an entry that is pending and has no lease where it belongs.
-func (a *Agenda[P]) place(e *Entry[P], now int64) {
+// place puts an entry that is pending and has no lease where it belongs. Most need not know the time, which is not for nothing: at is 0
+// where it is not known.
+func (a *Agenda[P]) place(e *Entry[P], at int64) {
 	x := e.extra
+	if at == 0 && (e.due != 0 || x != nil && x.line != nil) {
+		at = now()
+	}
 	switch {
 	case x != nil && x.waits > 0:
 		e.state = blocked
-	case e.due > now:
+	case e.due > at:
 		e.state = delayed
 		a.delayed.push(e.due, e)
 		a.setAlarm()
 	default:
 		if x != nil && x.line != nil {
-			if a.promote(now); e.state == urgent { // what became due before goes before it; and it may itself have expired
+			if a.promote(at); e.state == urgent { // what became due before goes before it; and it may itself have expired
 				return
 			}
 		}
@@ -177,7 +181,7 @@ func (a *Agenda[P]) makeReady(e *Entry[P]) {
 	}
 	e.rank = e.since - int64(e.priority)*a.step
 	q.ready.push(e.rank, e)
-	if q.opens(now()) == 0 {
+	if !q.limited || q.opens(now()) == 0 {
 		a.wake()
 	} else {
 		a.setAlarm()
@@ -188,7 +192,7 @@ func (a *Agenda[P]) makeReady(e *Entry[P]) {
 func (a *Agenda[P]) Requeue(e *Entry[P], due int64) {
 	a.leave(e)
 	e.due = due
-	a.place(e, now())
+	a.place(e, 0)
 }
 
 // Begun says that a task has started, so that it does not expire any more.

@@ -10,6 +10,7 @@ const fast = () => document.querySelector('[data-fast]') !== null;
 
 let source = null;
 let listening = '';
+let broken = false; // the stream was cut off: what came meanwhile is missing
 let latest = new Map();
 let last = 0;
 let timer = 0;
@@ -48,8 +49,16 @@ function listen(key) {
   listening = key;
   if (!key) { state('idle', 'up to date'); return; }
   source = new EventSource(`/v1/events?id=${key}`);
-  source.onopen = () => state('on', 'live');
-  source.onerror = () => state('off', 'reconnecting');
+  source.onopen = () => {
+    state('on', 'live');
+    if (broken) refresh();
+    broken = false;
+  };
+  source.onerror = () => {
+    state('off', 'reconnecting');
+    broken = true;
+    if (source?.readyState === EventSource.CLOSED) setTimeout(() => { listening = ''; sync(); }, 3000); // the browser gave up
+  };
   for (const kind of kinds) source.addEventListener(kind, (e) => take(kind, e));
 }
 
@@ -57,7 +66,6 @@ function take(kind, e) {
   if (kind === 'reset') { refresh(); return; }
   const event = JSON.parse(e.data);
   latest.set(event.task.id, { kind, task: event.task });
-  performance.mark?.('taskhost-event', { detail: { id: event.task.id, time: event.time, kind, progress: event.task.progress } });
   if (!timer) timer = setTimeout(() => { timer = 0; requestAnimationFrame(draw); }, Math.max(0, (fast() ? 0 : 250) - (performance.now() - last)));
 }
 
@@ -65,7 +73,6 @@ function draw() {
   last = performance.now();
   const events = latest;
   latest = new Map();
-  performance.clearMarks?.('taskhost-event');
   let changed = false;
   for (const el of document.querySelectorAll('[data-task]')) {
     const event = events.get(el.dataset.task);

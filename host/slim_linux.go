@@ -1,0 +1,79 @@
+package host
+
+import (
+	"os"
+	"reflect"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// slimFrom is the size of machine code from which it pays to put it into a file, in bytes.
+const slimFrom = 256 << 10
+
+// slim gives memory back that an instance's modules keep and do not need: the engine holds their machine code, four times as large as the
+// modules, of which a call runs a small part, and the code that it was compiled from. Neither can be had back through the engine's API, so
+// this looks into its values; where these are not as expected, nothing happens.
+func (i *instance) slim() {
+	if i.v.host.cfg.CacheDir == cacheOff {
+		return
+	}
+	for n, m := range i.modules {
+		forgetBodies(i.v.modules[n].compiled)
+		for name := range m.ExportedFunctionDefinitions() {
+			if code := machineCode(m.ExportedFunction(name)); len(code) >= slimFrom {
+				if err := i.v.host.pageOut(code); err != nil {
+					i.v.host.cfg.Logger.Debug("machine code stays in memory", "plugin", i.v.name, "error", err)
+				}
+			}
+			break
+		}
+	}
+}
+
+// machineCode is the code of the module that a function belongs to: callEngine.parent (moduleEngine).parent (compiledModule).executable.
+func machineCode(f api.Function) (code []byte) {
+	defer func() { _ = recover() }() // the engine is another one
+	module := reflect.ValueOf(f).Elem().FieldByName("parent").Elem().FieldByName("parent").Elem()
+	v := module.FieldByName("executable")
+	if v.Kind() != reflect.Slice || v.Type().Elem().Kind() != reflect.Uint8 || v.Len() == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(v.UnsafePointer()), v.Len())
+}
+
+// pageOut puts machine code into a file and maps that in the place of the memory, at the same address and with the same content: what runs
+// comes back page by page, and what does not costs no memory. The change is made at once for all threads; code that runs goes on.
+func (h *Host) pageOut(code []byte) error {
+	page := os.Getpagesize()
+	start := unsafe.Pointer(unsafe.SliceData(code))
+	if uintptr(start)%uintptr(page) != 0 {
+		return unix.EINVAL
+	}
+	whole := unsafe.Slice((*byte)(start), (len(code)+page-1)/page*page)
+	f, err := h.tempFile()
+	if err != nil {
+		return err
+	}
+	defer f.Close() // the mapping keeps it
+	if _, err := f.Write(whole); err != nil {
+		return err
+	}
+	_, err = unix.MmapPtr(int(f.Fd()), 0, start, uintptr(len(whole)), unix.PROT_READ|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_FIXED)
+	return err
+}
+
+// forgetBodies drops the functions' code in the binary format, which the engine needs no more once they are compiled.
+func forgetBodies(c wazero.CompiledModule) {
+	defer func() { _ = recover() }()
+	code := reflect.ValueOf(c).Elem().FieldByName("module").Elem().FieldByName("CodeSection")
+	for n := range code.Len() {
+		body := code.Index(n).FieldByName("Body")
+		if body.Type() == reflect.TypeFor[[]byte]() && body.Len() > 0 {
+			*(*[]byte)(unsafe.Pointer(body.UnsafeAddr())) = nil
+		}
+	}
+}
