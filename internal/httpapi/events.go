@@ -169,13 +169,12 @@ func (e *event) size() int64 {
 func (h *Events) bytesOf(e *event) []byte {
 	e.once.Do(func() {
 		h.encoded.Add(1)
-		var b bytes.Buffer
-		b.WriteString("id: " + h.id(e.seq) + "\nevent: " + string(e.e.Kind) + "\ndata: ")
-		if err := encode(&b, &e.e); err != nil {
-			b.WriteString("{}\n")
-		}
-		b.WriteByte('\n')
-		e.text = bytes.Clone(b.Bytes())
+		b := getBuffer()
+		defer putBuffer(b)
+		text := append(b.AvailableBuffer(), "id: "+h.id(e.seq)+"\nevent: "+string(e.e.Kind)+"\ndata: "...)
+		text = append(appendEvent(text, &e.e), "\n\n"...)
+		b.Write(text)
+		e.text = bytes.Clone(text)
 	})
 	return e.text
 }

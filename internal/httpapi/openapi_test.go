@@ -116,7 +116,7 @@ func (c *contract) check(r *http.Request, status int, header http.Header, data [
 	contentType, _, _ := strings.Cut(header.Get("Content-Type"), ";")
 	path, o := c.operation(r)
 	if o == nil {
-		if strings.HasPrefix(r.URL.Path, "/openapi.") || contentType == "application/problem+json" && (status == http.StatusNotFound || status == http.StatusMethodNotAllowed) {
+		if strings.HasPrefix(r.URL.Path, "/openapi.") || contentType == "application/problem+json" && (status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status == http.StatusBadRequest) {
 			return nil
 		}
 		return fmt.Errorf("no operation answers with %d %s", status, contentType)

@@ -357,13 +357,11 @@ func (a *API) earlier(ctx context.Context, conflict error, digest string) (manag
 func writeTask(w http.ResponseWriter, status int, t *manager.Task) {
 	b := getBuffer()
 	defer putBuffer(b)
-	if err := encode(b, t); err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
+	text := append(appendTask(b.AvailableBuffer(), t), '\n')
+	b.Write(text) // so that the pool keeps what it grew to
 	h := w.Header()
 	h["Content-Type"] = []string{"application/json"}
-	h["Content-Length"] = []string{strconv.Itoa(b.Len())}
+	h["Content-Length"] = []string{strconv.Itoa(len(text))}
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes())
+	_, _ = w.Write(text)
 }
