@@ -2,8 +2,6 @@ package main
 
 import (
 	"errors"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -105,8 +103,7 @@ func (a *app) configError(err error) error {
 		return nil
 	}
 	text := err.Error()
-	var e *abi.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*abi.Error](err); ok {
 		text = e.Message
 	}
 	lines := strings.Split(text, "\n")
@@ -217,10 +214,4 @@ func tokensFile(c *config.Config) string {
 		return c.Tokens
 	}
 	return filepath.Join(c.Data, "tokens.json")
-}
-
-// there tells whether a file is there.
-func there(path string) bool {
-	_, err := os.Stat(path)
-	return !errors.Is(err, fs.ErrNotExist)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/taskhost/taskhost/internal/audit"
 	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/internal/httpapi"
+	"github.com/taskhost/taskhost/monitor"
 )
 
 // serveHTTP answers a request that the middleware let through.
@@ -35,7 +36,7 @@ func (s *service) serveHTTP(w http.ResponseWriter, r *http.Request) {
 // openAPI makes the API, the pages and what is beside them.
 func (s *service) openAPI(context.Context) (err error) {
 	s.api, err = httpapi.New(httpapi.Config{
-		Tasks: s.tasks, Host: s.host, Events: s.events, Audit: s.record, AuditLog: s.lastRecords, Logger: s.log.Logger, Version: version,
+		Tasks: s.tasks, Host: s.host, Plugins: s.plugins, Events: s.events, Audit: s.record, AuditLog: s.lastRecords, Logger: s.log.Logger, Version: version,
 		Limits: s.limits(),
 	})
 	if err != nil {
@@ -60,7 +61,7 @@ func (s *service) openAPI(context.Context) (err error) {
 	if err := s.addPages(mux); err != nil {
 		return err
 	}
-	var h http.Handler = mux
+	h := monitor.Route(mux)
 	s.handler.Store(&h)
 	return nil
 }

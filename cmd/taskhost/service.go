@@ -21,6 +21,7 @@ import (
 	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/internal/config"
 	"github.com/taskhost/taskhost/internal/httpapi"
+	"github.com/taskhost/taskhost/internal/plugindir"
 	"github.com/taskhost/taskhost/internal/systemd"
 	"github.com/taskhost/taskhost/manager"
 	"github.com/taskhost/taskhost/manager/sqlitestore"
@@ -47,15 +48,16 @@ type service struct {
 	serving   sync.WaitGroup
 	failed    chan error // a listener that does not listen any more
 
-	registry *prometheus.Registry
-	monitor  *monitor.Monitor
-	store    *sqlitestore.Store
-	host     *host.Host
-	events   *httpapi.Events
-	tasks    *manager.Manager
-	api      *httpapi.API
-	ready    *readyCheck
-	trim     trimmer
+	monitor *monitor.Monitor
+	tracing *monitor.Tracing // nil: no traces
+	plugins *plugindir.Dir
+	store   *sqlitestore.Store
+	host    *host.Host
+	events  *httpapi.Events
+	tasks   *manager.Manager
+	api     *httpapi.API
+	ready   *readyCheck
+	trim    trimmer
 }
 
 func newService(a *app, cfg *config.Loaded) *service {
@@ -78,7 +80,7 @@ func (s *service) config() *config.Loaded {
 
 // start opens the sockets, answers there that it starts, and then starts everything else.
 func (s *service) start(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{s.openFolder, s.openTokens, s.listen, s.openStore, s.openHost, s.openTasks, s.openAPI} {
+	for _, step := range []func(context.Context) error{s.openFolder, s.openMonitor, s.openTokens, s.listen, s.openStore, s.openHost, s.openTasks, s.openAPI} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -142,7 +144,7 @@ func (s *service) listen(ctx context.Context) (err error) {
 		}
 	}
 	limits := s.limits()
-	s.http = httpapi.HTTPServer(s.auth.Handler(http.HandlerFunc(s.serveHTTP)), limits, s.log.Logger)
+	s.http = httpapi.HTTPServer(s.monitor.HTTP(s.auth.Handler(http.HandlerFunc(s.serveHTTP))), limits, s.log.Logger)
 	if s.certs != nil {
 		s.http.TLSConfig = s.certs.config()
 	}
@@ -178,12 +180,32 @@ func (s *service) openStore(ctx context.Context) (err error) {
 	return err
 }
 
+// openMonitor makes metrics and traces.
+func (s *service) openMonitor(ctx context.Context) (err error) {
+	if s.cfg.TracesEndpoint != "" {
+		ratio := s.cfg.TracesSample
+		if ratio == 0 {
+			ratio = -1 // none, but those that callers have decided on
+		}
+		s.tracing, err = monitor.NewTracing(ctx, monitor.TracingConfig{
+			Endpoint: s.cfg.TracesEndpoint, SampleRatio: ratio, ServiceVersion: version, Logger: s.log.Logger,
+		})
+		if err != nil {
+			return usagef("traces.endpoint: %v", err)
+		}
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.monitor, err = monitor.New(monitor.Config{
+		Registerer: registry, Logger: s.log.tasks(), Tracing: s.tracing, NativeHistograms: s.cfg.NativeHistograms, Version: version,
+	})
+	return err
+}
+
 // openHost loads the plugins.
 func (s *service) openHost(ctx context.Context) (err error) {
-	s.registry = prometheus.NewRegistry()
-	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if s.monitor, err = monitor.New(monitor.Config{Registerer: s.registry, Logger: s.log.tasks()}); err != nil {
-		return err
+	if s.plugins, err = plugindir.Open(plugindir.Config{Path: s.cfg.Plugins, MaxModule: s.cfg.Limits.Module, Logger: s.log.Logger}); err != nil {
+		return usagef("%v", err)
 	}
 	cfg := s.app.hostConfig(s.cfg.Plugins)
 	switch {
@@ -194,7 +216,13 @@ func (s *service) openHost(ctx context.Context) (err error) {
 	}
 	cfg.WatchInterval = 0
 	cfg.Limits, cfg.MaxMemory, cfg.MaxInstances, cfg.PluginConfig = s.cfg.Limits, s.cfg.MaxMemory, s.cfg.MaxInstances, s.cfg.PluginConfig
-	cfg.Logger, cfg.OnEvent = s.log.Logger, s.monitor.HostEvent
+	cfg.Logger = s.log.Logger
+	s.events = httpapi.NewEvents(httpapi.EventsConfig{})
+	cfg.OnEvent = func(e host.Event) {
+		s.monitor.HostEvent(e)
+		s.plugins.HostEvent(e)
+		s.events.HostEvent(e)
+	}
 	if s.host, err = host.New(ctx, cfg); err != nil {
 		return err
 	}
@@ -208,9 +236,8 @@ func (s *service) openHost(ctx context.Context) (err error) {
 
 // openTasks starts the manager.
 func (s *service) openTasks(ctx context.Context) (err error) {
-	s.events = httpapi.NewEvents(httpapi.EventsConfig{})
 	cfg := manager.Config{
-		Store: s.store, KeepOnStop: true,
+		Store: s.monitor.Store(s.store), KeepOnStop: true, TraceParent: s.tracing.TraceParent,
 		MaxConcurrent: s.cfg.Concurrency, MaxQueue: s.cfg.MaxQueue, MaxQueueBytes: s.cfg.QueueBytes, MaxInput: s.cfg.MaxInput, Timeout: s.cfg.Timeout,
 		MaxFinished: s.cfg.KeepTasks, MaxFinishedBytes: s.cfg.KeepBytes, MaxFinishedAge: s.cfg.KeepAge,
 		OnEvent: func(e manager.Event) {
@@ -225,6 +252,7 @@ func (s *service) openTasks(ctx context.Context) (err error) {
 	if s.tasks, err = manager.New(s.host, cfg); err != nil {
 		return err
 	}
+	s.monitor.Watch(monitor.Sources{Tasks: s.tasks, StoreFile: filepath.Join(s.cfg.Data, dataFile)})
 	return s.tasks.Start(context.WithoutCancel(ctx))
 }
 
@@ -318,8 +346,16 @@ func (s *service) stop() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	if s.tracing != nil {
+		if err := s.tracing.Shutdown(ctx); err != nil { // no reason to fail: nothing is lost but traces
+			s.log.Warn("the last traces cannot be sent", "error", err)
+		}
+	}
 	if s.host != nil {
 		errs = append(errs, s.host.Close(ctx))
+	}
+	if s.plugins != nil {
+		s.plugins.Close()
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close(ctx))

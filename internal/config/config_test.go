@@ -97,7 +97,7 @@ func TestEverySetting(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	for text, want := range map[string]string{
 		"lissten: a":                         "yaml:1: there is no key lissten; did you mean listen?",
-		"\nlog:\n  levle: debug":             "yaml:3: there is no key log.levle; did you mean log.level?",
+		"\nlog:\n  levl: debug":              "yaml:3: there is no key log.levl; did you mean log.level?",
 		"tls_cert: a":                        "did you mean tls.cert?",
 		"memory: 5":                          "did you mean limits.memory?",
 		"nonsense: 5":                        "taskhost config show lists all keys",

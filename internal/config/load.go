@@ -219,8 +219,7 @@ func (p *problems) err() error {
 
 // message is an error without the words that an abi.Error puts around it.
 func message(err error) string {
-	var e *abi.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*abi.Error](err); ok {
 		return e.Message
 	}
 	return err.Error()
