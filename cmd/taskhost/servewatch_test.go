@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,8 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/proto"
 )
+
+var requests = regexp.MustCompile(`taskhost_http_requests_total\{.*`)
 
 // TestServeIsWatched submits a task that belongs to a trace, and looks at what a collector of traces and a scraper of metrics get.
 func TestServeIsWatched(t *testing.T) {
@@ -69,7 +72,7 @@ func TestServeIsWatched(t *testing.T) {
 		`taskhost_restores_total{plugin="echo"} `, `# {task_id="`, `trace_id="` + trace + `"`, `taskhost_trace_spans_total{outcome="sent"} `,
 	} {
 		if !strings.Contains(page, want) {
-			t.Errorf("no %s in the metrics", want)
+			t.Errorf("no %s in the metrics:\n%s", want, requests.FindAllString(page, -1))
 		}
 	}
 	req, err := http.NewRequest(http.MethodGet, r.url+"/metrics", nil)

@@ -106,6 +106,7 @@ func (a *API) submitFast(w http.ResponseWriter, r *http.Request) bool {
 		a.fail(w, r, err)
 		return true
 	}
+	r.Pattern = "POST " + pathTasks // as the mux would say, for metrics
 	a.submit(w, r)
 	return true
 }
