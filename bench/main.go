@@ -2,7 +2,7 @@
 // of medians over rounds in which the sides take turns.
 //
 //	make bench
-//	go run . [PART...]   in this folder, some of the tables: calls, ready, compute, load, latencies, crowd, durable, backlog
+//	go run . [PART...]   in this folder, some of the tables: calls, ready, compute, load, latencies, crowd, http, durable, backlog
 package main
 
 import (
@@ -16,9 +16,17 @@ import (
 	"strings"
 
 	"github.com/taskhost/taskhost/bench/durable"
+	"github.com/taskhost/taskhost/bench/overhttp"
 )
 
 func main() {
+	if len(os.Args) == 4 && os.Args[1] == overhttp.Streams {
+		if err := overhttp.Clients(os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(context.Background(), os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -44,9 +52,13 @@ var parts = []part{
 	{"load", loading},
 	{"latencies", latencies},
 	{"crowd", crowd},
+	{"http", overHTTP},
 	{"durable", queues},
 	{"backlog", backlog},
 }
+
+// overHTTP measures the HTTP API.
+func overHTTP(ctx context.Context, wasm files) error { return overhttp.Run(ctx, wasm["guests/noop"]) }
 
 // queues measures durable queues of tasks side by side.
 func queues(ctx context.Context, wasm files) error { return durable.Run(ctx, wasm["guests/noop"]) }

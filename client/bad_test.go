@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -239,6 +240,10 @@ func TestNew(t *testing.T) {
 		"a file":       {BaseURL: "file:///etc/passwd"},
 		"no host":      {BaseURL: "http://"},
 		"a password":   {BaseURL: "http://me:secret@localhost"},
+		"and no port":  {BaseURL: "http://me:secret@localhost:x"},
+		"no socket":    {BaseURL: "unix:"},
+		"socket+TLS":   {BaseURL: "unix:/x", RootCAs: x509.NewCertPool()},
+		"two clients":  {RootCAs: x509.NewCertPool(), HTTPClient: http.DefaultClient},
 		"a query":      {BaseURL: "http://localhost/?x=1"},
 		"a bad token":  {Token: "a\r\nX-Evil: 1"},
 		"a bad agent":  {UserAgent: "a\r\nX-Evil: 1"},

@@ -1,9 +1,16 @@
 package client_test
 
 import (
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -178,5 +185,68 @@ func TestNamedEvents(t *testing.T) {
 	}
 	for _, err := range c.EventsOf(ctx, nil) {
 		hasCode(t, err, abi.CodeInvalid)
+	}
+}
+
+// TestWays: a server is reached over TLS with an authority of its own, behind a path, and through a unix socket.
+func TestWays(t *testing.T) {
+	s := start(t)
+	ctx := t.Context()
+	secure := httptest.NewTLSServer(http.HandlerFunc(s.serve))
+	t.Cleanup(secure.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(secure.Certificate())
+	below := serve(t, http.StripPrefix("/tasks", http.HandlerFunc(s.serve)))
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	local := httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	local.Listener.Close()
+	local.Listener = l
+	local.Start()
+	t.Cleanup(local.Close)
+	for name, cfg := range map[string]client.Config{
+		"TLS": {BaseURL: secure.URL, RootCAs: roots}, "a path": {BaseURL: below.URL + "/tasks/"}, "a socket": {BaseURL: "unix:" + socket},
+		"a transport": {BaseURL: secure.URL, HTTPClient: secure.Client()},
+	} {
+		if stats, err := connect(t, cfg).Stats(ctx); err != nil || stats.Version != "test" {
+			t.Errorf("%s: %+v %v", name, stats, err)
+		}
+	}
+	c := connect(t, client.Config{BaseURL: "unix:" + socket + "x", RetryFor: -1})
+	_, err = c.Stats(ctx)
+	hasCode(t, err, abi.CodeUnavailable)
+	contains(t, err, "unix:"+socket+"x")
+}
+
+// TestHammer: one client is used from many goroutines, while answers are lost.
+func TestHammer(t *testing.T) {
+	s := start(t)
+	c := s.client()
+	var wg sync.WaitGroup
+	const workers, each = 16, 10
+	for w := range workers {
+		wg.Go(func() {
+			for i := range each {
+				if i%5 == 0 {
+					s.drop.Add(1)
+				}
+				text := fmt.Sprintf("task %d of %d", i, w)
+				task, err := c.Submit(t.Context(), upper(text), client.SubmitOptions{})
+				if err == nil {
+					task, err = c.Result(t.Context(), task.ID)
+				}
+				if err != nil || string(task.Output) != strings.ToUpper(text) {
+					t.Errorf("%s: %q %v", text, task.Output, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	stats, err := c.Stats(t.Context())
+	if err != nil || stats.Tasks.Counts.Completed != workers*each {
+		t.Errorf("%+v %v", stats.Tasks.Counts, err)
 	}
 }

@@ -100,16 +100,16 @@ func (c *Client) stranger(res *http.Response) *failure {
 	what := res.Header.Get("Content-Type")
 	switch status := res.StatusCode; {
 	case passing(status):
-		f := failed(abi.CodeUnavailable, "%s answers %s, and it is not taskhost that does: the server may be down behind a proxy", c.base, statusText(res))
+		f := failed(abi.CodeUnavailable, "%s answers %s, and it is not taskhost that does: the server may be down behind a proxy", c.shown, statusText(res))
 		f.passes, f.after = true, retryAfter(res)
 		return f
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return failed(abi.CodeDenied, "%s answers %s: give a token that it accepts", c.base, statusText(res))
+		return failed(abi.CodeDenied, "%s answers %s: give a token that it accepts", c.shown, statusText(res))
 	case status/100 == 3:
-		return failed(abi.CodeInvalid, "%s answers with a redirect to %.200q: use the address that the server itself has", c.base, res.Header.Get("Location"))
+		return failed(abi.CodeInvalid, "%s answers with a redirect to %.200q: use the address that the server itself has", c.shown, res.Header.Get("Location"))
 	}
 	return failed(abi.CodeInvalid, "%s is no taskhost server, or too old a one: it answers %s %s with %.60q; look at the address",
-		c.base, res.Request.URL.Path, statusText(res), or(what, "no content type"))
+		c.shown, res.Request.URL.Path, statusText(res), or(what, "no content type"))
 }
 
 func statusText(res *http.Response) string {
@@ -121,7 +121,7 @@ func (c *Client) unreachable(err error) *failure {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
-	f := failed(abi.CodeUnavailable, "the server %s cannot be reached: %w; is taskhost serve running there?", c.base, err)
+	f := failed(abi.CodeUnavailable, "the server %s cannot be reached: %w; is taskhost serve running there?", c.shown, err)
 	f.passes, f.untouched = true, dialled(err)
 	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
 	_, name := errors.AsType[x509.HostnameError](err)
@@ -129,18 +129,18 @@ func (c *Client) unreachable(err error) *failure {
 	_, plain := errors.AsType[tls.RecordHeaderError](err)
 	switch {
 	case unknown, name, invalid:
-		f = failed(abi.CodeUnavailable, "the certificate of %s is not accepted: %w", c.base, err)
+		f = failed(abi.CodeUnavailable, "the certificate of %s is not accepted: %w", c.shown, err)
 	case plain || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		f = failed(abi.CodeUnavailable, "%s does not speak TLS: write http:// instead of https://, or look at the port", c.base)
+		f = failed(abi.CodeUnavailable, "%s does not speak TLS: write http:// instead of https://, or look at the port", c.shown)
 	case errors.Is(err, errSlow):
-		f.err = abi.Errorf(abi.CodeUnavailable, "the server %s took longer than it may to answer", c.base)
+		f.err = abi.Errorf(abi.CodeUnavailable, "the server %s took longer than it may to answer", c.shown)
 	}
 	return f
 }
 
 // broken is an answer that ended too early.
 func (c *Client) broken(err error) *failure {
-	f := failed(abi.CodeUnavailable, "the answer of %s broke off: %w", c.base, err)
+	f := failed(abi.CodeUnavailable, "the answer of %s broke off: %w", c.shown, err)
 	f.passes = true
 	return f
 }

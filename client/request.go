@@ -169,14 +169,14 @@ func (c *Client) decode(ctx context.Context, res *http.Response, out any) *failu
 		if !json.Valid(data) {
 			return c.broken(err)
 		}
-		return failed(abi.CodeInvalid, "the answer of %s cannot be read; is it another version of taskhost? %w", c.base, err)
+		return failed(abi.CodeInvalid, "the answer of %s cannot be read; is it another version of taskhost? %w", c.shown, err)
 	}
 	return nil
 }
 
 // do tries a request, again where that may help.
 func (c *Client) do(ctx context.Context, r *request, try func() *failure) error {
-	giveUp := time.Now().Add(c.cfg.RetryFor)
+	var giveUp time.Time // RetryFor after the first failure: a long wait before it does not count
 	for pause := c.backoff; ; pause = min(2*pause, maxBackoff) {
 		f := try()
 		switch {
@@ -186,6 +186,9 @@ func (c *Client) do(ctx context.Context, r *request, try func() *failure) error 
 			return ended(ctx)
 		case !f.passes || !r.repeat && !f.untouched:
 			return f.err
+		}
+		if giveUp.IsZero() {
+			giveUp = time.Now().Add(c.cfg.RetryFor)
 		}
 		wait := max(f.after, pause/2+rand.N(pause/2+1))
 		if time.Now().Add(wait).After(giveUp) {

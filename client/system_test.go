@@ -26,6 +26,7 @@ type system struct {
 	t       *testing.T
 	plugins string
 	data    string
+	cache   string // of compiled plugins
 	addr    string
 	url     string
 
@@ -50,6 +51,14 @@ var guests = map[string]string{
 func start(t *testing.T) *system {
 	t.Helper()
 	s := &system{t: t, plugins: t.TempDir(), data: t.TempDir(), addr: "127.0.0.1:0", role: auth.RoleAdmin}
+	cache, err := filepath.Abs(filepath.Join("..", "build", "cache", "client"))
+	if err == nil {
+		err = os.MkdirAll(cache, 0o700)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cache = cache
 	for name, file := range guests {
 		wasm, err := os.ReadFile(filepath.Join("..", "build", file+".wasm"))
 		if err != nil {
@@ -78,7 +87,7 @@ func (s *system) up() {
 	s.events = httpapi.NewEvents(httpapi.EventsConfig{})
 	s.dir, err = plugindir.Open(plugindir.Config{Path: s.plugins})
 	must(err)
-	s.host, err = host.New(ctx, host.Config{Dir: s.plugins, WatchInterval: 5 * time.Millisecond, OnEvent: func(e host.Event) {
+	s.host, err = host.New(ctx, host.Config{Dir: s.plugins, CacheDir: s.cache, WatchInterval: 5 * time.Millisecond, OnEvent: func(e host.Event) {
 		s.events.HostEvent(e)
 		s.dir.HostEvent(e)
 	}})
@@ -102,11 +111,21 @@ func (s *system) up() {
 
 func (s *system) serve(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(auth.With(r.Context(), auth.Principal{ID: "local", Name: "local", Role: s.role}))
-	if r.Method != http.MethodGet && s.drop.Add(-1) >= 0 {
+	if r.Method != http.MethodGet && s.drops() {
 		s.api.ServeHTTP(httptest.NewRecorder(), r)
 		panic(http.ErrAbortHandler)
 	}
 	s.api.ServeHTTP(w, r)
+}
+
+// drops tells whether the answer to a request is to be thrown away.
+func (s *system) drops() bool {
+	for n := s.drop.Load(); n > 0; n = s.drop.Load() {
+		if s.drop.CompareAndSwap(n, n-1) {
+			return true
+		}
+	}
+	return false
 }
 
 // down stops the server. What runs goes back into the queue.

@@ -168,7 +168,7 @@ func filterQuery(f *manager.Filter) url.Values {
 }
 
 // Result waits for a task to end and returns it with Output and Partial; see manager.Manager.Result. The error is that of the task if it failed
-// or was cancelled; Task.Status tells it from one of the way to the server, and from the end of ctx, with which the Task is the one last seen.
+// or was cancelled; Task.Status tells it from one of the way to the server, and from the end of ctx, with which the Task is the one last seen, if any was.
 func (c *Client) Result(ctx context.Context, id string) (manager.Task, error) {
 	var last manager.Task
 	for {

@@ -20,7 +20,9 @@ type httpMetrics struct {
 	size     *prometheus.CounterVec
 	active   prometheus.Gauge
 	streams  prometheus.Gauge
-	series   sync.Map // httpKey to *httpSeries
+
+	mu     sync.RWMutex
+	series map[httpKey]*httpSeries // looked up once
 }
 
 type httpKey struct {
@@ -36,7 +38,7 @@ type httpSeries struct {
 
 func newHTTPMetrics(mk *maker) *httpMetrics {
 	return &httpMetrics{
-		routes:   newNames(MaxNames),
+		routes: newNames(MaxNames), series: map[httpKey]*httpSeries{},
 		requests: mk.counter("taskhost_http_requests_total", "Requests that the server has answered.", "route", "method", "code"),
 		duration: mk.histogram("taskhost_http_request_duration_seconds",
 			"Time of requests, without streams of events and requests that asked to wait.", durationBuckets(), "route", "method"),
@@ -46,14 +48,13 @@ func newHTTPMetrics(mk *maker) *httpMetrics {
 	}
 }
 
-// HTTP returns a handler that measures next. The label route is the pattern of the http.ServeMux that answered: that of next, if next is
-// one, or of the one inside of [Route].
+// HTTP returns a handler that measures next. The label route is the pattern of the http.ServeMux that answered, or Request.Pattern as the
+// handler left it: that of next itself, or of the one inside of [Route].
 func (m *Monitor) HTTP(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		route := &routeOf{}
-		r = r.WithContext(context.WithValue(r.Context(), routeKey{}, route))
 		rec := &recorder{ResponseWriter: w, streams: m.http.streams}
+		r = r.WithContext(context.WithValue(r.Context(), routeKey{}, rec))
 		m.http.active.Inc()
 		defer func() {
 			m.http.active.Dec()
@@ -61,10 +62,10 @@ func (m *Monitor) HTTP(next http.Handler) http.Handler {
 			if fault != nil && rec.status == 0 {
 				rec.status = http.StatusInternalServerError
 			}
-			if route.pattern == "" {
-				route.pattern = r.Pattern
+			if rec.pattern == "" {
+				rec.pattern = r.Pattern
 			}
-			m.http.ended(route.pattern, r, rec, began)
+			m.http.ended(r, rec, began)
 			if fault != nil {
 				panic(fault)
 			}
@@ -73,31 +74,30 @@ func (m *Monitor) HTTP(next http.Handler) http.Handler {
 	})
 }
 
-// Route tells [Monitor.HTTP] which pattern of a mux answered, where other handlers stand between the two. Of several, the innermost counts.
-func Route(mux *http.ServeMux) http.Handler {
+// Route tells [Monitor.HTTP] which pattern answered, where handlers that copy the request stand between the two. Of several, the innermost
+// counts.
+func Route(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			if route, ok := r.Context().Value(routeKey{}).(*routeOf); ok && route.pattern == "" {
-				route.pattern = r.Pattern
+			if rec, ok := r.Context().Value(routeKey{}).(*recorder); ok && rec.pattern == "" {
+				rec.pattern = r.Pattern
 			}
 		}()
-		mux.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	})
 }
 
 type routeKey struct{}
 
-type routeOf struct{ pattern string }
-
 // ended records a request.
-func (m *httpMetrics) ended(pattern string, r *http.Request, rec *recorder, began time.Time) {
+func (m *httpMetrics) ended(r *http.Request, rec *recorder, began time.Time) {
 	if rec.stream {
 		m.streams.Dec()
 	}
 	if rec.status == 0 {
 		rec.status = http.StatusOK
 	}
-	s := m.of(httpKey{pattern, r.Method, rec.status})
+	s := m.of(httpKey{rec.pattern, r.Method, rec.status})
 	s.requests.Inc()
 	s.sent.Add(float64(rec.sent))
 	if rec.stream || waits(r.URL) {
@@ -120,8 +120,11 @@ func (m *httpMetrics) of(key httpKey) *httpSeries {
 	if key.method = methodLabel(key.method); key.status < 100 || key.status > 599 {
 		key.status = 0
 	}
-	if s, ok := m.series.Load(key); ok {
-		return s.(*httpSeries)
+	m.mu.RLock()
+	s := m.series[key]
+	m.mu.RUnlock()
+	if s != nil {
+		return s
 	}
 	route := key.route
 	if _, path, ok := strings.Cut(route, " "); ok {
@@ -130,18 +133,26 @@ func (m *httpMetrics) of(key httpKey) *httpSeries {
 	if route == "" {
 		route = "none"
 	}
-	key.route = m.routes.bound(route)
+	route = m.routes.bound(route)
 	code := other
 	if key.status != 0 {
 		code = strconv.Itoa(key.status)
 	}
-	s := &httpSeries{
-		requests: m.requests.WithLabelValues(key.route, key.method, code),
-		sent:     m.size.WithLabelValues(key.route, key.method),
-		duration: newObserver(m.duration.WithLabelValues(key.route, key.method)),
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	bounded := httpKey{route, key.method, key.status}
+	if s = m.series[bounded]; s == nil {
+		s = &httpSeries{
+			requests: m.requests.WithLabelValues(route, key.method, code),
+			sent:     m.size.WithLabelValues(route, key.method),
+			duration: newObserver(m.duration.WithLabelValues(route, key.method)),
+		}
+		m.series[bounded] = s
 	}
-	kept, _ := m.series.LoadOrStore(key, s)
-	return kept.(*httpSeries)
+	if route != other { // patterns past the bound are not kept
+		m.series[key] = s
+	}
+	return s
 }
 
 // methodLabel is a method as a label.
@@ -157,6 +168,7 @@ func methodLabel(method string) string {
 type recorder struct {
 	http.ResponseWriter
 	streams prometheus.Gauge
+	pattern string // of the mux that answered
 	status  int
 	sent    int64
 	stream  bool

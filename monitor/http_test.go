@@ -79,7 +79,7 @@ func TestHTTP(t *testing.T) {
 	<-opened
 	expectContains(t, scrape(t, m, ""), "taskhost_http_event_streams 1\n", "taskhost_http_requests_active 1\n")
 	close(end)
-	if _, err := bufio.NewReader(stream.Body).ReadString('\n'); err != io.EOF { //nolint:errorlint // as it is
+	if _, err := bufio.NewReader(stream.Body).ReadString('\n'); err != io.EOF {
 		t.Errorf("the stream ends with %v", err)
 	}
 	srv.Close()

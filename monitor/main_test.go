@@ -25,7 +25,7 @@ type guests map[string]struct {
 // newHost makes a host that tells the monitor, with plugins that `make plugins` builds.
 func newHost(t testing.TB, m *monitor.Monitor, g guests) *host.Host {
 	t.Helper()
-	h, err := host.New(t.Context(), host.Config{CacheDir: "off", OnEvent: m.HostEvent})
+	h, err := host.New(t.Context(), host.Config{OnEvent: m.HostEvent})
 	if err != nil {
 		t.Fatal(err)
 	}

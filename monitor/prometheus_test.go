@@ -171,7 +171,6 @@ func (w *world) live(t *testing.T) {
 	retried.Retry = manager.Retry{MaxAttempts: 2, Backoff: time.Millisecond}
 	submit(true, retried)
 	submit(true, manager.ProcessorTask("add words 1\nset level 2\nobserve size 3\n", "metrics"))
-	submit(true, manager.ProcessorTask("500", "metrics:series"))
 	submit(true, manager.ProcessorTask(fmt.Sprintf(`{"url": %q}`, w.web.URL), "env:http"))
 	check(w.tasks.Pause(ctx, "mail", true))
 	later := manager.ProcessorTask("x", "echo")
@@ -182,7 +181,7 @@ func (w *world) live(t *testing.T) {
 	if _, err := w.tasks.SubmitBatch(ctx, slices.Repeat([]manager.Spec{later}, 60)); abi.CodeOf(err) != abi.CodeQueueFull {
 		t.Errorf("a batch that is larger than the queue: %v", err)
 	}
-	file := []string{"noop.wasm", "echo.wasm"}[w.loads%2]
+	file := []string{"noop.wasm", "echo.wasm"}[w.loads/4%2] // a new version each second
 	w.loads++
 	wasm, err := os.ReadFile(filepath.Join("..", "build", "testdata", "guests", file))
 	check(err)
@@ -200,11 +199,17 @@ func (w *world) live(t *testing.T) {
 	}
 }
 
-// TestMetricsAreDocumented looks at everything that a taskhost shows: promtool and promlint find nothing, docs/observe.md names all of it,
-// and nothing else.
-func TestMetricsAreDocumented(t *testing.T) {
+// TestShown looks at everything that a taskhost shows in which everything happens.
+func TestShown(t *testing.T) {
 	w := newWorld(t)
 	w.live(t)
+	t.Run("documented", func(t *testing.T) { documented(t, w) })
+	t.Run("dashboard and rules", func(t *testing.T) { dashboardAndRules(t, w) })
+}
+
+// documented: promtool and promlint find nothing, docs/observe.md names all of it, and nothing else.
+func documented(t *testing.T, w *world) {
+	t.Helper()
 	problems, err := testutil.GatherAndLint(w.reg)
 	if err != nil {
 		t.Fatal(err)
@@ -420,10 +425,9 @@ func dashboardQueries(t *testing.T) map[string][]string {
 	return all
 }
 
-// TestDashboardAndRules has a real Prometheus scrape a taskhost in which everything happens: every query of the dashboard has data, and
-// every rule is evaluated.
-func TestDashboardAndRules(t *testing.T) {
-	w := newWorld(t)
+// dashboardAndRules has a real Prometheus scrape it: every query of the dashboard has data, and every rule is evaluated.
+func dashboardAndRules(t *testing.T, w *world) {
+	t.Helper()
 	prom := startPrometheus(t, strings.TrimPrefix(w.server.URL, "http://"))
 	waiting := dashboardQueries(t)
 	if len(waiting) < 50 {
@@ -444,7 +448,7 @@ func TestDashboardAndRules(t *testing.T) {
 				delete(waiting, title)
 			}
 		}
-		rules := 0
+		var rules int
 		if bad, rules = prom.unknownRules(t); len(waiting) == 0 && len(bad) == 0 && rules >= len(alertNames(t)) {
 			return
 		}

@@ -65,6 +65,10 @@ func (p *parser) word(arg string) error {
 	}
 	i := slices.IndexFunc(p.among, func(c *cli.Command) bool { return c.HasName(arg) })
 	if i < 0 {
+		if p.command != nil && p.command.Action != nil && didYouMean(arg, commandNames(p.among)) == "" { // a command that is more than its group
+			p.among, p.rest = nil, append(p.rest, arg)
+			return nil
+		}
 		return unknownCommand(p.among, p.name, arg)
 	}
 	p.command, p.name = p.among[i], append(p.name, arg)
@@ -201,12 +205,17 @@ func (t flagTable) notOf(name []string, f given, commands []*cli.Command) error 
 
 // unknownCommand says that there is no such command, or none in the group that was named.
 func unknownCommand(commands []*cli.Command, group []string, name string) error {
+	names := commandNames(commands)
+	full := strings.Join(append(slices.Clone(group), name), " ")
+	return usagef("there is no command %q%s; there are: %s", full, didYouMean(name, names), strings.Join(names, ", "))
+}
+
+func commandNames(commands []*cli.Command) []string {
 	var names []string
 	for _, c := range commands {
 		if !c.Hidden {
 			names = append(names, c.Name)
 		}
 	}
-	full := strings.Join(append(slices.Clone(group), name), " ")
-	return usagef("there is no command %q%s; there are: %s", full, didYouMean(name, names), strings.Join(names, ", "))
+	return names
 }

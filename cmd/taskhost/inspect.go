@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,13 +10,15 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/client"
 	"github.com/taskhost/taskhost/host"
 )
 
 func (a *app) inspectCommand() *cli.Command {
 	return &cli.Command{
-		Name: "inspect", Usage: "show everything about one plugin", UsageText: "taskhost inspect [-p DIR] [--json] PLUGIN",
-		Flags: a.commonFlags(), Action: a.inspectAction,
+		Name: "inspect", Usage: "show everything about one plugin of a folder or a server",
+		UsageText: "taskhost inspect [-p DIR | --server URL] [--json] PLUGIN",
+		Flags:     slices.Concat(a.commonFlags(), addressFlags()), Action: a.inspectAction,
 	}
 }
 
@@ -23,6 +26,19 @@ func (a *app) inspectAction(c *cli.Context) error {
 	args := arguments(c)
 	if len(args) != 1 {
 		return usagef("inspect needs one plugin: taskhost inspect PLUGIN; taskhost plugins shows what there is")
+	}
+	address, err := a.serverURL(c, "plugins")
+	if err != nil {
+		return err
+	}
+	if address != "" {
+		return a.withServer(c, briefly, func(ctx context.Context, s *client.Client) error {
+			p, err := s.Plugin(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return a.printPlugin(c, p, p.PluginInfo)
+		})
 	}
 	dir, err := a.pluginDir(c)
 	if err != nil {
@@ -33,16 +49,22 @@ func (a *app) inspectAction(c *cli.Context) error {
 		if err != nil && p.Name == "" {
 			return err
 		}
-		if c.Bool("json") {
-			err = a.printJSON(p)
-		} else {
-			_, err = fmt.Fprint(a.stdout, a.inspectText(p))
-		}
-		if err == nil && p.State == host.StateRefused {
-			return &reported{exitNoPlugin}
-		}
-		return err
+		return a.printPlugin(c, p, p)
 	})
+}
+
+// printPlugin prints a plugin, v as JSON or p as text. One that was refused gives an exit code of its own.
+func (a *app) printPlugin(c *cli.Context, v any, p host.PluginInfo) error {
+	var err error
+	if c.Bool("json") {
+		err = a.printJSON(v)
+	} else {
+		_, err = fmt.Fprint(a.stdout, a.inspectText(p))
+	}
+	if err == nil && p.State == host.StateRefused {
+		return &reported{exitNoPlugin}
+	}
+	return err
 }
 
 // inspectText is all that is known of a plugin, one thing a line.

@@ -18,7 +18,7 @@ import (
 
 // How long requests are sent again when the server does not answer.
 const (
-	briefly   = time.Second     // somebody waits at a terminal
+	briefly   = time.Second     // somebody waits at a terminal; --patience says otherwise
 	patiently = 5 * time.Minute // the command waits for a task anyway, and a server may be started again meanwhile
 )
 
@@ -31,6 +31,7 @@ func addressFlags() []cli.Flag {
 		&cli.StringFlag{Name: "server", Category: onServer, Usage: "the server's address, `URL` (default: $TASKHOST_SERVER)"},
 		&cli.StringFlag{Name: "token", Category: onServer, Usage: "the `TOKEN` to show it (default: $TASKHOST_TOKEN, else the content of $TASKHOST_TOKEN_FILE)"},
 		&cli.StringFlag{Name: "ca", Category: onServer, Usage: "accept certificates that the authorities in the PEM `FILE` signed, and no others"},
+		&cli.DurationFlag{Name: "patience", Category: onServer, Usage: "ask a server that does not answer again for `TIME`", DefaultText: "1s; 5m for result --wait"},
 	}
 }
 
@@ -87,6 +88,12 @@ func (a *app) withServer(c *cli.Context, retryFor time.Duration, f func(ctx cont
 	}
 	if address == "" {
 		return usagef("name the server with --server URL or $TASKHOST_SERVER, such as %s", client.DefaultURL)
+	}
+	if c.IsSet("patience") {
+		if retryFor = c.Duration("patience"); retryFor < 0 {
+			return usagef("--patience %v: it must not be less than 0", retryFor)
+		}
+		retryFor = max(retryFor, 1)
 	}
 	cfg := client.Config{BaseURL: address, UserAgent: "taskhost/" + version, RetryFor: retryFor}
 	if cfg.Token, err = a.token(c); err != nil {

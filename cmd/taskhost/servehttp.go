@@ -16,6 +16,7 @@ import (
 // serveHTTP answers a request that the middleware let through.
 func (s *service) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		r.Pattern = r.URL.Path
 		answerText(w, nil) // it answers, so it lives
 		return
 	}
@@ -24,6 +25,7 @@ func (s *service) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.URL.Path == "/readyz" {
+		r.Pattern = r.URL.Path
 		s.ready.ServeHTTP(w, r)
 		return
 	}

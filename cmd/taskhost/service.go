@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/internal/audit"
@@ -48,16 +47,17 @@ type service struct {
 	serving   sync.WaitGroup
 	failed    chan error // a listener that does not listen any more
 
-	monitor *monitor.Monitor
-	tracing *monitor.Tracing // nil: no traces
-	plugins *plugindir.Dir
-	store   *sqlitestore.Store
-	host    *host.Host
-	events  *httpapi.Events
-	tasks   *manager.Manager
-	api     *httpapi.API
-	ready   *readyCheck
-	trim    trimmer
+	tracing  *monitor.Tracing // nil: no traces
+	registry *prometheus.Registry
+	monitor  *monitor.Monitor
+	store    *sqlitestore.Store
+	plugins  *plugindir.Dir
+	host     *host.Host
+	events   *httpapi.Events
+	tasks    *manager.Manager
+	api      *httpapi.API
+	ready    *readyCheck
+	trim     trimmer
 }
 
 func newService(a *app, cfg *config.Loaded) *service {
@@ -80,7 +80,7 @@ func (s *service) config() *config.Loaded {
 
 // start opens the sockets, answers there that it starts, and then starts everything else.
 func (s *service) start(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{s.openFolder, s.openMonitor, s.openTokens, s.listen, s.openStore, s.openHost, s.openTasks, s.openAPI} {
+	for _, step := range []func(context.Context) error{s.openFolder, s.openTokens, s.openMonitor, s.listen, s.openStore, s.openHost, s.openTasks, s.openAPI} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -144,7 +144,7 @@ func (s *service) listen(ctx context.Context) (err error) {
 		}
 	}
 	limits := s.limits()
-	s.http = httpapi.HTTPServer(s.monitor.HTTP(s.auth.Handler(http.HandlerFunc(s.serveHTTP))), limits, s.log.Logger)
+	s.http = httpapi.HTTPServer(s.monitor.HTTP(s.auth.Handler(monitor.Route(http.HandlerFunc(s.serveHTTP)))), limits, s.log.Logger)
 	if s.certs != nil {
 		s.http.TLSConfig = s.certs.config()
 	}
@@ -180,33 +180,12 @@ func (s *service) openStore(ctx context.Context) (err error) {
 	return err
 }
 
-// openMonitor makes metrics and traces.
-func (s *service) openMonitor(ctx context.Context) (err error) {
-	if s.cfg.TracesEndpoint != "" {
-		ratio := s.cfg.TracesSample
-		if ratio == 0 {
-			ratio = -1 // none, but those that callers have decided on
-		}
-		s.tracing, err = monitor.NewTracing(ctx, monitor.TracingConfig{
-			Endpoint: s.cfg.TracesEndpoint, SampleRatio: ratio, ServiceVersion: version, Logger: s.log.Logger,
-		})
-		if err != nil {
-			return usagef("traces.endpoint: %v", err)
-		}
-	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s.monitor, err = monitor.New(monitor.Config{
-		Registerer: registry, Logger: s.log.tasks(), Tracing: s.tracing, NativeHistograms: s.cfg.NativeHistograms, Version: version,
-	})
-	return err
-}
-
 // openHost loads the plugins.
 func (s *service) openHost(ctx context.Context) (err error) {
 	if s.plugins, err = plugindir.Open(plugindir.Config{Path: s.cfg.Plugins, MaxModule: s.cfg.Limits.Module, Logger: s.log.Logger}); err != nil {
 		return usagef("%v", err)
 	}
+	s.events = httpapi.NewEvents(httpapi.EventsConfig{})
 	cfg := s.app.hostConfig(s.cfg.Plugins)
 	switch {
 	case s.cfg.Cache != "":
@@ -346,11 +325,6 @@ func (s *service) stop() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if s.tracing != nil {
-		if err := s.tracing.Shutdown(ctx); err != nil { // no reason to fail: nothing is lost but traces
-			s.log.Warn("the last traces cannot be sent", "error", err)
-		}
-	}
 	if s.host != nil {
 		errs = append(errs, s.host.Close(ctx))
 	}
@@ -359,6 +333,9 @@ func (s *service) stop() error {
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close(ctx))
+	}
+	if err := s.tracing.Shutdown(ctx); err != nil {
+		s.log.Warn("the last traces were not sent", "error", err)
 	}
 	if s.audit != nil {
 		if s.tasks != nil {

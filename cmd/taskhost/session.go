@@ -89,6 +89,7 @@ func (s *session) start(ctx context.Context, o options, n slots) error {
 	if s.tasks, err = manager.New(s.host, s.config(n, mon)); err != nil {
 		return err
 	}
+	mon.Watch(monitor.Sources{Tasks: s.tasks})
 	if n.before != nil {
 		if err := n.before(ctx, s); err != nil {
 			return err
@@ -146,7 +147,7 @@ func (s *session) show(id string) {
 func (s *session) watch(ctx context.Context, addr string, log *slog.Logger) (*monitor.Monitor, error) {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	cfg := monitor.Config{Registerer: reg, Health: s.health}
+	cfg := monitor.Config{Registerer: reg, Health: s.health, Version: version}
 	if s.app.verbose > 1 { // else an error is told once, at the end
 		cfg.Logger = log
 	}

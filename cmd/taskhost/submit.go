@@ -116,7 +116,7 @@ func (a *app) submittedSpec(c *cli.Context, steps []string, later bool) (manager
 }
 
 // remoteNames are the names of serverFlags.
-var remoteNames = []string{"server", "token", "ca", "json", "verbose"}
+var remoteNames = []string{"server", "token", "ca", "patience", "json", "verbose"}
 
 // submittedBatchJSON is a batch that was submitted.
 type submittedBatchJSON struct {

@@ -170,21 +170,21 @@ func TestTop(t *testing.T) {
 		}
 		return task.ID
 	}
-	counting := func(name string) manager.Spec {
-		spec := manager.AgentTask("agent", "count", map[string]any{"steps": 1000, "delay_ms": 100})
+	endless := func(name string) manager.Spec {
+		spec := manager.ProcessorTask("", "progress:wait")
 		spec.Name = name
 		return spec
 	}
-	failing := submit(manager.ProcessorTask("x", "agent:nothing"))
+	failing := submit(manager.ProcessorTask("x", "echo:nothing"))
 	if err := c.SetLimit(ctx, manager.Limit{Queue: "mail", Concurrency: 3}); err != nil {
 		t.Fatal(err)
 	}
 
-	x := newTerminal(t, 100, 40, scriptEnv(t), "top", "--server", s.url)
-	x.shows("taskhost top", s.url, "live", "Running 0", "Queues 1", "mail", "Failures 1", shortID(failing), "not_found", "Plugins 3", "markdown", "q quit")
-	first := submit(counting("first"))
-	second := submit(counting("second"))
-	x.shows("Running 2", "first", shortID(first), shortID(second), "counted to", "[               ]", "2 running")
+	x := newTerminal(t, 100, 40, nil, "top", "--server", s.url)
+	x.shows("taskhost top", s.url, "live", "Running 0", "Queues 1", "mail", "Failures 1", shortID(failing), "not_found", "Plugins 2", "progress", "q quit")
+	first := submit(endless("first"))
+	second := submit(endless("second"))
+	x.shows("Running 2", "first", shortID(first), shortID(second), "2/3  waiting", "[=========>     ]  67%", "2 running")
 
 	// cancel asks, and does nothing without a yes
 	x.press("c")
@@ -223,8 +223,8 @@ func TestTop(t *testing.T) {
 	x.shows("/second_")
 	x.press("\r")
 	x.shows("filter: second", "Running 1", "Failures 0")
-	x.press("/\x15plugin:text\r")
-	x.shows("Running 0", "Failures 0")
+	x.press("/\x15plugin:echo\r")
+	x.shows("Running 0", "Failures 1")
 	x.press("/\x15\r")
 	x.shows("Running 1", "Failures 1")
 
@@ -239,14 +239,14 @@ func TestTop(t *testing.T) {
 	x.resize(30, 5)
 	x.shows("too small")
 	x.resize(100, 40)
-	x.shows("Plugins 3")
+	x.shows("Plugins 2")
 
 	// the server goes and is missed
 	s.stop()
 	x.shows("no answer", "cannot be reached")
 	x.press("q")
 	x.exits(exitOK)
-	if after := x.screen.String(); strings.Contains(after, "Plugins 3") {
+	if after := x.screen.String(); strings.Contains(after, "Plugins 2") {
 		t.Errorf("the screen was not given back:\n%s", after)
 	}
 }

@@ -228,12 +228,16 @@ func (m *top) throughput() string {
 	for _, p := range points {
 		most = max(most, p.Completed+p.Failed)
 	}
-	line := ""
+	var line strings.Builder
 	for _, p := range points {
-		line += string([]rune("▁▂▃▄▅▆▇█")[(p.Completed+p.Failed)*7/most])
+		line.WriteRune([]rune("▁▂▃▄▅▆▇█")[(p.Completed+p.Failed)*7/most])
 	}
 	last, per := points[len(points)-1], float64(h.Interval)
-	return fmt.Sprintf("%s  %.1f/s completed, %.1f/s failed; half took %.3gs, 99 of 100 %.3gs", line, float64(last.Completed)/per, float64(last.Failed)/per, last.P50, last.P99)
+	text := fmt.Sprintf("%s  %.1f/s completed, %.1f/s failed", line.String(), float64(last.Completed)/per, float64(last.Failed)/per)
+	if last.P99 > 0 {
+		text += fmt.Sprintf("; half took %.3gs, 99 of 100 %.3gs", last.P50, last.P99)
+	}
+	return text
 }
 
 // panel is a part in so many lines; 0: its title does not fit either.

@@ -47,7 +47,7 @@ func (a *API) addBatches() {
 			http.StatusCreated: withHeaders(jsonResponse[manager.Batch](a, "They were submitted."), "Location"),
 			http.StatusOK:      withHeaders(jsonResponse[manager.Batch](a, "They had been submitted before with this key."), "Location", "Idempotent-Replayed"),
 		},
-		errors: []int{http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests},
+		errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusTooManyRequests},
 	}, a.submitBatch)
 	add(a, operation{
 		method: http.MethodGet, path: "/v1/batches/{id}", id: "getBatch", role: auth.RoleRead, tag: "batches",
@@ -70,6 +70,9 @@ func (a *API) submitBatch(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		a.fail(w, r, err)
 		return
+	}
+	for i := range specs {
+		trace(&specs[i], r.Header)
 	}
 	batch, replayed, err := a.submitBatchOnce(r.Context(), specs, r.Header["Idempotency-Key"], contentType, buf.Bytes())
 	if err != nil {

@@ -77,7 +77,7 @@ func (a *API) addBulk() {
 	} {
 		add(a, operation{
 			method: http.MethodPost, path: "/v1/tasks/" + o.name, id: o.name + "Tasks", role: auth.RoleOperate, tag: "tasks",
-			summary: o.summary, about: o.about, errors: []int{http.StatusRequestTimeout, http.StatusRequestEntityTooLarge},
+			summary: o.summary, about: o.about,
 		}, func(ctx context.Context, in *struct{ Body bulkRequest }) (*body[BulkResult], error) {
 			out, err := a.bulk(ctx, &in.Body, o.one, o.all)
 			a.cfg.Audit(ctx, "tasks."+o.name, itoa(out.Count)+" tasks", err)

@@ -38,6 +38,7 @@ type Events struct {
 	bytes int64
 
 	recording atomic.Bool   // there is a client, or was one a moment ago
+	encoded   atomic.Uint64 // events, so far
 	kick      chan struct{} // there is something new; has room for one
 	quit      chan struct{}
 	done      chan struct{}
@@ -167,13 +168,13 @@ func (e *event) size() int64 {
 // bytesOf is the event as a stream has it.
 func (h *Events) bytesOf(e *event) []byte {
 	e.once.Do(func() {
-		var b bytes.Buffer
-		b.WriteString("id: " + h.id(e.seq) + "\nevent: " + string(e.e.Kind) + "\ndata: ")
-		if err := encode(&b, &e.e); err != nil {
-			b.WriteString("{}\n")
-		}
-		b.WriteByte('\n')
-		e.text = bytes.Clone(b.Bytes())
+		h.encoded.Add(1)
+		b := getBuffer()
+		defer putBuffer(b)
+		text := append(b.AvailableBuffer(), "id: "+h.id(e.seq)+"\nevent: "+string(e.e.Kind)+"\ndata: "...)
+		text = append(appendEvent(text, &e.e), "\n\n"...)
+		b.Write(text)
+		e.text = bytes.Clone(text)
 	})
 	return e.text
 }

@@ -115,6 +115,7 @@ func quantile(counts *[maxBucket + 1]uint64, total, percent uint64) float64 {
 type history struct {
 	tasks  *manager.Manager
 	events *Events
+	ctx    context.Context
 	stop   context.CancelFunc
 	done   chan struct{}
 
@@ -124,8 +125,8 @@ type history struct {
 
 func startHistory(tasks *manager.Manager, events *Events) *history {
 	ctx, stop := context.WithCancel(context.Background())
-	h := &history{tasks: tasks, events: events, stop: stop, done: make(chan struct{})}
-	go h.run(ctx)
+	h := &history{tasks: tasks, events: events, ctx: ctx, stop: stop, done: make(chan struct{})}
+	go h.run()
 	return h
 }
 
@@ -134,7 +135,7 @@ func (h *history) close() {
 	<-h.done
 }
 
-func (h *history) run(ctx context.Context) {
+func (h *history) run() {
 	defer close(h.done)
 	if h.events == nil {
 		return
@@ -143,10 +144,10 @@ func (h *history) run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-h.ctx.Done():
 			return
 		case now := <-tick.C:
-			h.sample(ctx, now.UTC())
+			h.sample(h.ctx, now.UTC())
 		}
 	}
 }

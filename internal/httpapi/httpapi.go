@@ -10,11 +10,13 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"path"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -119,10 +121,26 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, abi.Errorf(abi.CodeNotFound, "there is no such path"))
 		return
 	}
+	if q := r.URL.RawQuery; q != "" && !validQuery(q) {
+		a.fail(w, r, abi.Errorf(abi.CodeInvalid, "the query cannot be read: it has a broken escape, a semicolon, or is not UTF-8"))
+		return
+	}
 	if a.submitFast(w, r) {
 		return
 	}
 	a.mux.ServeHTTP(w, r)
+}
+
+// validQuery reports whether all of a query can be read; net/http leaves out what cannot.
+func validQuery(q string) bool {
+	if strings.IndexByte(q, ';') >= 0 || !utf8.ValidString(q) {
+		return false
+	}
+	if strings.IndexByte(q, '%') < 0 {
+		return true
+	}
+	text, err := url.QueryUnescape(q)
+	return err == nil && utf8.ValidString(text)
 }
 
 // recover answers a request whose handler panicked, and tells the log.

@@ -135,10 +135,11 @@ func start(t testing.TB, o setup) *system {
 	s.server.Config = httpapi.HTTPServer(withRole(s.api, role), o.api.Limits, nil)
 	s.server.Start()
 	s.client = s.server.Client()
+	s.client.Transport = &checker{t: t, inner: s.client.Transport, api: s.api}
 	t.Cleanup(func() {
 		s.events.Close()
 		s.api.Close()
-		s.client.CloseIdleConnections()
+		s.client.Transport.(*checker).inner.(*http.Transport).CloseIdleConnections()
 		s.server.Close()
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
@@ -258,6 +259,21 @@ func wantProblem(t testing.TB, r reply, status int, code abi.Code) httpapi.Probl
 		t.Fatalf("%s: %s", ct, r.body)
 	}
 	return p
+}
+
+// waitFor waits until something is so.
+func waitFor(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	over := time.After(30 * time.Second)
+	for !so() {
+		select {
+		case <-tick.C:
+		case <-over:
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
 }
 
 // both runs a test on a store in memory and on one in a file.

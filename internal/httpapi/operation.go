@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -56,6 +57,12 @@ func (a *API) describe(o *operation) huma.Operation {
 	}
 	problems := append([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusInternalServerError,
 		http.StatusServiceUnavailable}, o.errors...)
+	if o.method != http.MethodGet && o.method != http.MethodDelete {
+		problems = append(problems, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge)
+	}
+	if strings.Contains(o.path, "{") {
+		problems = append(problems, http.StatusNotFound)
+	}
 	for _, status := range problems {
 		d.Responses[strconv.Itoa(status)] = a.problemResponse(http.StatusText(status))
 	}

@@ -103,9 +103,10 @@ func (a *API) addSetSchedule() {
 	o := operation{
 		method: http.MethodPut, path: "/v1/schedules/{name}", id: "setSchedule", role: auth.RoleOperate, tag: "schedules",
 		summary: "Create a schedule, or replace it", about: "With a `revision` it replaces only what still has that revision.",
+		params:    []*huma.Param{{Name: "name", In: "path", Required: true, Description: "of the schedule", Schema: &huma.Schema{Type: huma.TypeString}}},
 		body:      &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: schemaOf[newScheduleSchema](a)}}},
 		responses: map[int]*huma.Response{http.StatusOK: jsonResponse[manager.Schedule](a, "as it is stored")},
-		errors:    []int{http.StatusConflict, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge},
+		errors:    []int{http.StatusConflict},
 	}
 	addRaw(a, o, func(w http.ResponseWriter, r *http.Request) {
 		name := r.PathValue("name")

@@ -106,6 +106,7 @@ type specSchema struct {
 	After       []string          `json:"after,omitempty" doc:"ids of tasks that must have ended before; in a batch also #1, #2 …"`
 	AfterFailed string            `json:"after_failed,omitempty" enum:"fail,skip,run" doc:"what becomes of it when one of those did not complete; default: fail"`
 	Collect     bool              `json:"collect,omitempty" doc:"the input is made of the outputs of after"`
+	TraceParent string            `json:"traceparent,omitempty" doc:"W3C Trace Context; default: the header Traceparent"`
 }
 
 type retrySchema struct {

@@ -141,6 +141,10 @@ func (a *API) stream(c *client, lastID string, state func() (*manager.Task, erro
 			return
 		}
 		defer h.leave(c)
+		if r.Method == http.MethodHead {
+			w.Header().Set("Content-Type", "text/event-stream")
+			return
+		}
 		s := &streamer{h: h, c: c, w: w, control: http.NewResponseController(w), timeout: a.cfg.Limits.WriteTimeout, state: state}
 		s.run(r.Context(), lastID)
 	}, nil

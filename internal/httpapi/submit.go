@@ -52,7 +52,7 @@ func (a *API) addSubmit() {
 			http.StatusCreated: withHeaders(jsonResponse[manager.Task](a, "It was submitted."), "Location"),
 			http.StatusOK:      withHeaders(jsonResponse[manager.Task](a, "It had been submitted before with this key."), "Location", "Idempotent-Replayed"),
 		},
-		errors: []int{http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests},
+		errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusTooManyRequests},
 	}
 	addRaw(a, o, a.submit)
 }
@@ -78,6 +78,7 @@ func submitParams() []*huma.Param {
 	number := func() *huma.Schema { return &huma.Schema{Type: huma.TypeInteger} }
 	return []*huma.Param{
 		{Name: "Idempotency-Key", In: "header", Description: "names the submit, so that it can be repeated", Schema: text()},
+		{Name: "Traceparent", In: "header", Description: "the trace that the task belongs to (W3C Trace Context)", Schema: text()},
 		queryParam("wait", "wait so long at most for the end before answering, such as 30s", text()),
 		queryParam("include", "bytes that the answer has: input, output, partial, checkpoint", text()),
 		queryParam("step", "raw input: plugin or plugin:function; several run in their order", stringList()),
@@ -128,6 +129,7 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
+	trace(&spec, r.Header)
 	t, replayed, err := a.submitOnce(r.Context(), spec, r.Header["Idempotency-Key"], digest)
 	if err == nil && wait > 0 {
 		if ended, e := a.await(r.Context(), t.ID, wait); e == nil {
@@ -150,6 +152,16 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request) {
 		h["Idempotent-Replayed"] = []string{"true"}
 	}
 	writeTask(w, status, &t)
+}
+
+// trace gives a task the trace of the request that submits it, unless it names one itself. As the standard wants it, a header that cannot
+// be read is passed over.
+func trace(spec *manager.Spec, h http.Header) {
+	if v := h["Traceparent"]; len(v) == 1 && spec.TraceParent == "" {
+		if _, ok := abi.ParseTraceParent(v[0]); ok {
+			spec.TraceParent = v[0]
+		}
+	}
 }
 
 // readSpec reads what is to be submitted, and the digest that tells one request from another if there is an Idempotency-Key.
@@ -345,13 +357,11 @@ func (a *API) earlier(ctx context.Context, conflict error, digest string) (manag
 func writeTask(w http.ResponseWriter, status int, t *manager.Task) {
 	b := getBuffer()
 	defer putBuffer(b)
-	if err := encode(b, t); err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
+	text := append(appendTask(b.AvailableBuffer(), t), '\n')
+	b.Write(text) // so that the pool keeps what it grew to
 	h := w.Header()
 	h["Content-Type"] = []string{"application/json"}
-	h["Content-Length"] = []string{strconv.Itoa(b.Len())}
+	h["Content-Length"] = []string{strconv.Itoa(len(text))}
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes())
+	_, _ = w.Write(text)
 }

@@ -72,6 +72,21 @@ func TestRawInput(t *testing.T) {
 	}
 }
 
+func TestTraceOfTheRequest(t *testing.T) {
+	s := start(t, setup{plugins: []string{"upper=upper-wat"}})
+	const given, other = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for header, want := range map[string]string{given: given, "nonsense": ""} {
+		r := s.do("POST", "/v1/tasks", `{"steps":["upper"],"content":"x"}`, "Content-Type", "application/json", "Traceparent", header)
+		if !strings.Contains(string(r.body), `"traceparent":"`+want+`"`) != (want == "") || r.status != http.StatusCreated {
+			t.Errorf("%s: %s", header, r.body)
+		}
+	}
+	r := s.do("POST", "/v1/batches", `{"tasks":[{"steps":["upper"],"content":"x","traceparent":"`+other+`"}]}`, "Content-Type", "application/json", "Traceparent", given)
+	if !strings.Contains(string(r.body), other) {
+		t.Errorf("%s", r.body)
+	}
+}
+
 func TestIdempotencyKey(t *testing.T) {
 	both(t, func(t *testing.T, durable bool) {
 		s := start(t, setup{plugins: []string{"upper=upper-wat"}, durable: durable})

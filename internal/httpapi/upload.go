@@ -43,7 +43,7 @@ func (a *API) addUploads() {
 			http.StatusOK:      jsonResponse[abi.VersionInfo](a, "It is current now; or it could be, for a dry run."),
 			http.StatusCreated: jsonResponse[abi.VersionInfo](a, "The plugin is new."),
 		},
-		errors: []int{http.StatusConflict, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusGatewayTimeout},
+		errors: []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusGatewayTimeout},
 	}, a.upload)
 	add(a, operation{
 		method: http.MethodDelete, path: "/v1/plugins/{name}", id: "removePlugin", role: auth.RoleAdmin, tag: "plugins",

@@ -86,9 +86,14 @@ func TestUploadRollbackAndRestart(t *testing.T) {
 			t.Fatalf("%+v", v)
 		}
 		v := want[abi.VersionInfo](t, s.do("POST", "/v1/plugins/up/rollback", map[string]any{"digest": third}), http.StatusOK)
-		if info, err := s.host.Inspect("up"); err != nil || v.Digest != third || info.Config["a"] != "b" || s.run("up", "b") != "B" {
-			t.Fatalf("%+v %+v %v", v, info, err)
+		if v.Digest != third || s.run("up", "b") != "B" {
+			t.Fatalf("%+v", v)
 		}
+		// The look at the folder that noticed the version before may end after this one was made current; the next one sees its files.
+		waitFor(t, "the version in the folder", func() bool {
+			info, err := s.host.Inspect("up")
+			return err == nil && info.Digest == third && info.Config["a"] == "b"
+		})
 		wantProblem(t, s.do("POST", "/v1/plugins/up/rollback", `{"digest":"sha256:00"}`), http.StatusNotFound, abi.CodeNotFound)
 		if r := s.do("DELETE", "/v1/plugins/up", nil); r.status != http.StatusNoContent {
 			t.Fatalf("%d %s", r.status, r.body)

@@ -21,6 +21,10 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 			return err
 		}
 		s.agenda.Lock()
+		if s.closed {
+			s.agenda.Unlock()
+			return errClosed()
+		}
 		var busy *group
 		if r := s.tasks[seq]; r != nil {
 			k := r.Payload
