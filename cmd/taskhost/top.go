@@ -100,6 +100,7 @@ type top struct {
 	confirm topAction
 	said    string // what came of the last action
 	bad     bool   // ... and it was an error
+	told    string // what is said once the screen shows it, too
 
 	data    topData
 	failed  error // why the last look failed

@@ -189,5 +189,8 @@ func (m *top) looked(msg topLooked) tea.Cmd {
 	if m.again {
 		return m.look()
 	}
+	if m.told != "" {
+		m.said, m.bad, m.told = m.told, false, ""
+	}
 	return tea.Tick(max(topEvery, 4*msg.data.took), func(time.Time) tea.Msg { return topTick{} })
 }

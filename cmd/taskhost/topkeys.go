@@ -27,9 +27,9 @@ func (m *top) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			return m, m.look()
 		}
 	case topDone:
-		m.said, m.bad = msg.text, msg.err != nil
+		m.told = msg.text
 		if msg.err != nil {
-			m.said = errorLine(msg.err)
+			m.said, m.bad, m.told = errorLine(msg.err), true, ""
 		}
 		return m, m.look()
 	case tea.PasteMsg:
