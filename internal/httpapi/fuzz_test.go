@@ -34,10 +34,11 @@ type described struct {
 	content      map[string]any // of its body
 }
 
-func newRequests(t testing.TB, document []byte, ids []string) *requests {
+func newRequests(tb testing.TB, document []byte, ids []string) *requests {
+	tb.Helper()
 	var d map[string]any
 	if err := json.Unmarshal(document, &d); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r := &requests{schemas: mapOf(mapOf(d["components"])["schemas"]), ids: ids}
 	for path, item := range mapOf(d["paths"]) {
