@@ -9,10 +9,10 @@ import (
 // idleAfter is how long nothing has to happen before a server gives memory back.
 const idleAfter = time.Minute
 
-// trimEach is how often an idle server does so again, in looks: collecting garbage alone brings pages back.
+// trimEach is how often an idle server collects garbage, in looks.
 const trimEach = 5
 
-// trimmer gives memory back to the system when a server has started, and while it is idle after work.
+// trimmer gives memory back to the system while a server is idle, again and again: what it does on the side brings pages back.
 type trimmer struct {
 	events atomic.Uint64 // of tasks
 	seen   uint64        // at the last look
@@ -28,6 +28,8 @@ func (t *trimmer) look() {
 	}
 	if t.idle%trimEach == 0 {
 		trim()
+	} else {
+		dropText()
 	}
 	t.idle++
 }
