@@ -35,6 +35,7 @@ type described struct {
 }
 
 func newRequests(t testing.TB, document []byte, ids []string) *requests {
+	t.Helper()
 	var d map[string]any
 	if err := json.Unmarshal(document, &d); err != nil {
 		t.Fatal(err)
@@ -194,7 +195,7 @@ func TestRandomRequests(t *testing.T) {
 	made := newRequests(t, s.api.Document(), ids)
 	statuses := map[int]int{}
 	rapid.Check(t, func(rt *rapid.T) {
-		for range 25 {
+		for range 15 {
 			req := made.request(rt, s.server.URL)
 			ctx, cancel := context.WithCancel(req.Context())
 			res, err := s.client.Do(req.WithContext(ctx))

@@ -53,15 +53,16 @@ type Config struct {
 
 // API is the handler of /v1 and of the OpenAPI document. Make one with New.
 type API struct {
-	cfg     Config
-	mux     *http.ServeMux
-	huma    huma.API
-	started time.Time
-	waiting atomic.Int64  // requests that wait for the end of a task
-	uploads chan struct{} // one token for each upload that is being looked at
-	json    []byte        // the OpenAPI document
-	yaml    []byte
-	history *history
+	cfg      Config
+	mux      *http.ServeMux
+	huma     huma.API
+	started  time.Time
+	waiting  atomic.Int64  // requests that wait for the end of a task
+	uploads  chan struct{} // one token for each upload that comes in
+	compiles chan struct{} // one for each that is compiled
+	json     []byte        // the OpenAPI document
+	yaml     []byte
+	history  *history
 }
 
 // New makes an API. The error is CodeInvalid and says what is missing. The caller must call [API.Close].
@@ -82,7 +83,9 @@ func New(cfg Config) (*API, error) {
 		cfg.Version = "dev"
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
-	a := &API{cfg: cfg, mux: http.NewServeMux(), started: time.Now(), uploads: make(chan struct{}, maxUploads)}
+	a := &API{
+		cfg: cfg, mux: http.NewServeMux(), started: time.Now(), uploads: make(chan struct{}, maxUploads), compiles: make(chan struct{}, maxCompiles),
+	}
 	a.huma = newHuma(a)
 	a.addTasks()
 	a.addSubmit()
