@@ -60,8 +60,7 @@ type API struct {
 	waiting  atomic.Int64  // requests that wait for the end of a task
 	uploads  chan struct{} // one token for each upload that comes in
 	compiles chan struct{} // one for each that is compiled
-	json     []byte        // the OpenAPI document
-	yaml     []byte
+	document func() []byte // the OpenAPI document, made when it is first asked for
 	history  *history
 }
 
@@ -98,9 +97,7 @@ func New(cfg Config) (*API, error) {
 	a.addSchedules()
 	a.addAgents()
 	a.addStats()
-	if err := a.addDocument(); err != nil {
-		return nil, err
-	}
+	a.addDocument()
 	a.history = startHistory(cfg.Tasks, cfg.Events)
 	return a, nil
 }
@@ -112,7 +109,7 @@ func (a *API) Close() { a.history.close() }
 func (a *API) Handler() http.Handler { return a }
 
 // Document returns the OpenAPI 3.1 document as JSON.
-func (a *API) Document() []byte { return a.json }
+func (a *API) Document() []byte { return a.document() }
 
 // ServeHTTP serves a request. Every answer that is an error is application/problem+json.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
