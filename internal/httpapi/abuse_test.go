@@ -21,7 +21,7 @@ import (
 // hasty are limits that tests need not wait long for.
 func hasty() httpapi.Config {
 	return httpapi.Config{Limits: httpapi.Limits{
-		HeaderTimeout: 100 * time.Millisecond, BodyTimeout: 100 * time.Millisecond, WriteTimeout: 200 * time.Millisecond, MaxInput: 8 << 20, MaxUpload: 8 << 20,
+		HeaderTimeout: 100 * time.Millisecond, BodyTimeout: 100 * time.Millisecond, WriteTimeout: 200 * time.Millisecond, MaxInput: 2 << 20, MaxUpload: 4 << 20,
 	}}
 }
 

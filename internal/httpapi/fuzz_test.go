@@ -34,11 +34,11 @@ type described struct {
 	content      map[string]any // of its body
 }
 
-func newRequests(tb testing.TB, document []byte, ids []string) *requests {
-	tb.Helper()
+func newRequests(t testing.TB, document []byte, ids []string) *requests {
+	t.Helper()
 	var d map[string]any
 	if err := json.Unmarshal(document, &d); err != nil {
-		tb.Fatal(err)
+		t.Fatal(err)
 	}
 	r := &requests{schemas: mapOf(mapOf(d["components"])["schemas"]), ids: ids}
 	for path, item := range mapOf(d["paths"]) {
@@ -195,7 +195,7 @@ func TestRandomRequests(t *testing.T) {
 	made := newRequests(t, s.api.Document(), ids)
 	statuses := map[int]int{}
 	rapid.Check(t, func(rt *rapid.T) {
-		for range 25 {
+		for range 15 {
 			req := made.request(rt, s.server.URL)
 			ctx, cancel := context.WithCancel(req.Context())
 			res, err := s.client.Do(req.WithContext(ctx))

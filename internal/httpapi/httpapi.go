@@ -53,15 +53,15 @@ type Config struct {
 
 // API is the handler of /v1 and of the OpenAPI document. Make one with New.
 type API struct {
-	cfg     Config
-	mux     *http.ServeMux
-	huma    huma.API
-	started time.Time
-	waiting atomic.Int64  // requests that wait for the end of a task
-	uploads chan struct{} // one token for each upload that is being looked at
-	json    []byte        // the OpenAPI document
-	yaml    []byte
-	history *history
+	cfg      Config
+	mux      *http.ServeMux
+	huma     huma.API
+	started  time.Time
+	waiting  atomic.Int64  // requests that wait for the end of a task
+	uploads  chan struct{} // one token for each upload that comes in
+	compiles chan struct{} // one for each that is compiled
+	document func() []byte // the OpenAPI document, made when it is first asked for
+	history  *history
 }
 
 // New makes an API. The error is CodeInvalid and says what is missing. The caller must call [API.Close].
@@ -82,7 +82,9 @@ func New(cfg Config) (*API, error) {
 		cfg.Version = "dev"
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
-	a := &API{cfg: cfg, mux: http.NewServeMux(), started: time.Now(), uploads: make(chan struct{}, maxUploads)}
+	a := &API{
+		cfg: cfg, mux: http.NewServeMux(), started: time.Now(), uploads: make(chan struct{}, maxUploads), compiles: make(chan struct{}, maxCompiles),
+	}
 	a.huma = newHuma(a)
 	a.addTasks()
 	a.addSubmit()
@@ -95,9 +97,7 @@ func New(cfg Config) (*API, error) {
 	a.addSchedules()
 	a.addAgents()
 	a.addStats()
-	if err := a.addDocument(); err != nil {
-		return nil, err
-	}
+	a.addDocument()
 	a.history = startHistory(cfg.Tasks, cfg.Events)
 	return a, nil
 }
@@ -109,7 +109,7 @@ func (a *API) Close() { a.history.close() }
 func (a *API) Handler() http.Handler { return a }
 
 // Document returns the OpenAPI 3.1 document as JSON.
-func (a *API) Document() []byte { return a.json }
+func (a *API) Document() []byte { return a.document() }
 
 // ServeHTTP serves a request. Every answer that is an error is application/problem+json.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -34,12 +34,12 @@ func (a *API) readAll(w http.ResponseWriter, r *http.Request, limit int64) ([]by
 }
 
 // serve gives a document that never changes.
-func (a *API) serve(path, contentType string, data []byte) {
+func (a *API) serve(path, contentType string, document func() []byte) {
 	a.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Type", contentType)
 		h.Set("Cache-Control", "max-age=60")
-		a.serveContent(w, r, time.Time{}, data)
+		a.serveContent(w, r, time.Time{}, document())
 	})
 }
 

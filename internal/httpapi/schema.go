@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -178,17 +179,17 @@ func tidySchema(s *huma.Schema) {
 }
 
 // addDocument serves the OpenAPI document, to everybody: it tells nothing that the sources do not.
-func (a *API) addDocument() (err error) {
+func (a *API) addDocument() {
 	d := a.huma.OpenAPI()
 	tidy(d)
-	if a.json, err = json.Marshal(d); err != nil {
-		return abi.Errorf(abi.CodeInternal, "the OpenAPI document: %w", err)
+	made := func(text []byte, err error) []byte {
+		if err != nil { // cannot be: a test makes both
+			a.cfg.Logger.Error("the OpenAPI document cannot be written", "error", err)
+		}
+		return text
 	}
-	if a.yaml, err = d.YAML(); err != nil {
-		return abi.Errorf(abi.CodeInternal, "the OpenAPI document: %w", err)
-	}
-	a.serve("/openapi.json", "application/openapi+json", a.json)
-	a.serve("/openapi.yaml", "application/openapi+yaml", a.yaml)
+	a.document = sync.OnceValue(func() []byte { return made(json.Marshal(d)) })
+	a.serve("/openapi.json", "application/openapi+json", a.document)
+	a.serve("/openapi.yaml", "application/openapi+yaml", sync.OnceValue(func() []byte { return made(d.YAML()) }))
 	a.mux.HandleFunc("/", a.nothing)
-	return nil
 }

@@ -16,8 +16,11 @@ import (
 	"github.com/taskhost/taskhost/internal/plugindir"
 )
 
-// maxUploads bounds the uploads that are held in memory and compiled at a time; more wait.
-const maxUploads = 2
+// Bounds on uploads at a time; more wait.
+const (
+	maxUploads  = 8 // that come in, or are held in memory
+	maxCompiles = 2 // that are compiled, rollbacks among them: those need not wait for an upload that comes slowly
+)
 
 // addUploads adds what changes the files of plugins.
 func (a *API) addUploads() {
@@ -52,11 +55,11 @@ func (a *API) addUploads() {
 	}, a.remove)
 }
 
-// beginUpload waits until fewer than maxUploads are worked on; the caller calls release.
-func (a *API) beginUpload(ctx context.Context) (release func(), err error) {
+// take takes one of the slots, when there is one; the caller calls release.
+func take(ctx context.Context, slots chan struct{}) (release func(), err error) {
 	select {
-	case a.uploads <- struct{}{}:
-		return func() { <-a.uploads }, nil
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -75,27 +78,17 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	release, err := a.beginUpload(r.Context())
+	release, err := take(r.Context(), a.uploads)
 	if err != nil {
 		a.fail(w, r, err)
 		return
 	}
 	defer release()
 	files, err := a.readUpload(w, r)
-	if err == nil {
-		err = a.complete(name, &files)
-	}
 	status := http.StatusOK
 	var v abi.VersionInfo
 	if err == nil {
-		if _, e := a.cfg.Host.Inspect(name); e != nil && !dryRun {
-			status = http.StatusCreated
-		}
-		if dryRun {
-			v, err = a.tryUpload(r.Context(), name, files)
-		} else {
-			v, err = a.install(r.Context(), name, files)
-		}
+		v, status, err = a.bring(r.Context(), name, files, dryRun)
 	}
 	if !dryRun {
 		a.cfg.Audit(r.Context(), "plugin.upload", name+" "+string(v.Digest), err)
@@ -105,6 +98,28 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, r, status, "application/json", &v)
+}
+
+// bring makes a version of what was uploaded.
+func (a *API) bring(ctx context.Context, name string, f plugindir.Files, dryRun bool) (v abi.VersionInfo, status int, err error) {
+	release, err := take(ctx, a.compiles)
+	if err != nil {
+		return v, 0, err
+	}
+	defer release()
+	if err := a.complete(name, &f); err != nil {
+		return v, 0, err
+	}
+	if dryRun {
+		v, err = a.tryUpload(ctx, name, f)
+		return v, http.StatusOK, err
+	}
+	status = http.StatusOK
+	if _, err := a.cfg.Host.Inspect(name); err != nil {
+		status = http.StatusCreated
+	}
+	v, err = a.install(ctx, name, f)
+	return v, status, err
 }
 
 func uploadQuery(r *http.Request) (dryRun bool, err error) {

@@ -53,7 +53,7 @@ func (a *API) rollback(ctx context.Context, in *struct {
 	}
 	object := in.Name
 	defer func() { a.cfg.Audit(ctx, "plugin.rollback", object, err) }()
-	release, err := a.beginUpload(ctx)
+	release, err := take(ctx, a.compiles)
 	if err != nil {
 		return nil, err
 	}
