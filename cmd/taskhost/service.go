@@ -196,7 +196,6 @@ func (s *service) openHost(ctx context.Context) (err error) {
 	cfg.WatchInterval = 0
 	cfg.Limits, cfg.MaxMemory, cfg.MaxInstances, cfg.PluginConfig = s.cfg.Limits, s.cfg.MaxMemory, s.cfg.MaxInstances, s.cfg.PluginConfig
 	cfg.Logger = s.log.Logger
-	s.events = httpapi.NewEvents(httpapi.EventsConfig{})
 	cfg.OnEvent = func(e host.Event) {
 		s.monitor.HostEvent(e)
 		s.plugins.HostEvent(e)
