@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -19,10 +20,9 @@ func (a *app) remoteCommands() []*cli.Command {
 	return []*cli.Command{
 		a.submitCommand(),
 		{
-			Name: "get", Usage: "show everything about a task of a server", UsageText: "taskhost get [--output | --input] ID", Description: shortened,
+			Name: "get", Usage: "show everything about a task of a server", UsageText: "taskhost get [--print output|input] ID", Description: shortened,
 			Flags: serverFlags(
-				&cli.BoolFlag{Name: "output", Usage: "write the output to stdout, as it is", DisableDefaultText: true},
-				&cli.BoolFlag{Name: "input", Usage: "write the input to stdout, as it is", DisableDefaultText: true}),
+				&cli.StringFlag{Name: "print", Usage: "write `WHAT`, output or input, to stdout, as it is"}),
 			Action: a.getAction,
 		},
 		{
@@ -72,9 +72,12 @@ func (a *app) getAction(c *cli.Context) error {
 	if len(args) != 1 {
 		return usagef("get needs one id: taskhost get ID; taskhost ls shows what there is")
 	}
-	output, input := c.Bool("output"), c.Bool("input")
-	if output && input || (output || input) && c.Bool("json") {
-		return usagef("give one of --output, --input and --json")
+	what := c.String("print")
+	switch {
+	case !slices.Contains([]string{"", "output", "input"}, what):
+		return usagef("--print %s: it is output or input", what)
+	case what != "" && c.Bool("json"):
+		return usagef("give one of --print and --json")
 	}
 	return a.withServer(c, briefly, func(ctx context.Context, s *client.Client) error {
 		ids, err := findTasks(ctx, s, args)
@@ -82,9 +85,9 @@ func (a *app) getAction(c *cli.Context) error {
 			return err
 		}
 		switch id := ids[0]; {
-		case input:
+		case what == "input":
 			return a.copyBody(s.Input(ctx, id))
-		case output:
+		case what == "output":
 			t, err := s.Look(ctx, id)
 			if err == nil && t.Status != manager.StatusCompleted {
 				err = &abi.Error{Code: abi.CodeConflict, Task: t.ID, Message: "the task has no output: it is " + string(t.Status)}

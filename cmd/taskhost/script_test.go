@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -91,21 +93,37 @@ func scriptEnv(t *testing.T) []string {
 	return env
 }
 
+// warm is a taskhost without the race detector; it was made once, and has compiled the plugins.
+var warm struct {
+	once    sync.Once
+	program string
+	err     error
+}
+
 // warmCache compiles the plugins with a taskhost that has no race detector, which makes compiling ten times slower; the machine code is
-// the same. What is in the cache already costs next to nothing.
-func warmCache(t *testing.T, env []string) {
+// the same. It returns that program.
+func warmCache(t *testing.T, env []string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "taskhost")
+	warm.once.Do(func() { warm.program, warm.err = warmUp(repository(t), env) })
+	if warm.err != nil {
+		t.Fatal(warm.err)
+	}
+	return warm.program
+}
+
+func warmUp(root string, env []string) (string, error) {
+	program := filepath.Join(root, "build", "cache", "cli", "bin", "taskhost")
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	for _, folder := range []string{"PLUGINS", "TESTDATA", "GUESTS", "GOSDK"} {
 		cmd := exec.Command("sh", "-c", `exec "$0" plugins -p "$`+folder+`"`, program)
 		cmd.Env = append(os.Environ(), env...)
 		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("plugins of %s: %v\n%s", folder, err, out)
+			return "", fmt.Errorf("plugins of %s: %w\n%s", folder, err, out)
 		}
 	}
+	return program, nil
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {
