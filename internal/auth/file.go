@@ -251,7 +251,7 @@ func (f *File) change(edit func([]Token) ([]Token, error)) error {
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return abi.Errorf(abi.CodeInvalid, "the token file: %w", err)
 	}
-	unlock, err := lock(f.path + ".lock")
+	unlock, err := lock(f.path+".lock", f.path)
 	if err != nil {
 		return abi.Errorf(abi.CodeInvalid, "the token file: %w", err)
 	}
@@ -276,7 +276,8 @@ func (f *File) change(edit func([]Token) ([]Token, error)) error {
 	return f.Reload()
 }
 
-// replace puts a file in the place of another, as a whole or not at all, and for its owner alone.
+// replace puts a file in the place of another, as a whole or not at all, and for its owner alone: who owned the one before, or owns the
+// folder, when root replaces it.
 func replace(path string, data []byte) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
@@ -286,7 +287,7 @@ func replace(path string, data []byte) error {
 		return err
 	}
 	_, err = file.Write(data)
-	err = errors.Join(err, file.Sync(), file.Close())
+	err = errors.Join(err, giveTo(file, path), file.Sync(), file.Close())
 	if err == nil {
 		err = os.Rename(file.Name(), path)
 	}
