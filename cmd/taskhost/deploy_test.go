@@ -57,6 +57,25 @@ func TestDockerfile(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
+	volumes := regexp.MustCompile(`(?m)^VOLUME \["(.*)"\]$`).FindStringSubmatch(text)
+	if volumes == nil {
+		t.Fatal("no VOLUME")
+	}
+	for _, name := range []string{"TASKHOST_DATA", "TASKHOST_PLUGINS", "TASKHOST_CACHE"} {
+		path := regexp.MustCompile(name + `=(\S+)`).FindStringSubmatch(text)
+		if path == nil || !slices.ContainsFunc(strings.Split(volumes[1], `", "`), func(v string) bool { return strings.HasPrefix(path[1]+"/", v+"/") }) {
+			t.Errorf("%s is on no volume of %s: %v", name, volumes[1], path)
+		}
+	}
+	if !strings.Contains(text, "/out/data/plugins") || !strings.Contains(text, "--chown=65532:65532 /out/data /data\n") {
+		t.Error("the plugins of the image are not where the server looks")
+	}
+	checkBuilt(t)
+}
+
+// checkBuilt fails when the program needs a folder that docker build leaves out.
+func checkBuilt(t *testing.T) {
+	t.Helper()
 	copied := strings.Split(deployed(t, ".dockerignore"), "\n") // what go list needs to be in the image
 	out, err := exec.Command("go", "list", "-deps", "-f", "{{if and .Module .Module.Main}}{{.ImportPath}}{{end}}", ".").Output()
 	if err != nil {
