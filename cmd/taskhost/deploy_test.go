@@ -100,7 +100,7 @@ func TestSystemdUnits(t *testing.T) {
 		t.Errorf("ExecStart is %s", start[1])
 	}
 	checkFlags(t, "taskhost.service", args)
-	for _, want := range []string{"Type=notify-reload", "WatchdogSec=", "DynamicUser=yes", "NoNewPrivileges=yes"} {
+	for _, want := range []string{"\nType=notify\n", "\nExecReload=/bin/kill -HUP $MAINPID\n", "WatchdogSec=", "DynamicUser=yes", "NoNewPrivileges=yes"} {
 		if !strings.Contains(unit, want) {
 			t.Errorf("no %s", want)
 		}
@@ -125,7 +125,7 @@ func TestSystemdUnits(t *testing.T) {
 		}
 	}
 	out, err := exec.Command(verify, "verify", "--man=no", filepath.Join(dir, "taskhost.service"), filepath.Join(dir, "taskhost.socket")).CombinedOutput()
-	if strings.Contains(string(out), "taskhost.s") && (err != nil || strings.Contains(string(out), "Unknown")) {
+	if strings.Contains(string(out), "taskhost.s") && (err != nil || strings.Contains(string(out), "Unknown") || strings.Contains(string(out), "Failed to parse")) {
 		t.Errorf("systemd-analyze: %v\n%s", err, out)
 	}
 }
@@ -197,6 +197,9 @@ func TestKubernetesManifests(t *testing.T) {
 		if !slices.ContainsFunc(mounts, func(m string) bool { return strings.HasPrefix(path, m+"/") }) {
 			t.Errorf("%s is on no volume of %v", path, mounts)
 		}
+	}
+	if at(t, kinds["StatefulSet"], "spec", "template", "metadata", "annotations", "prometheus.io/scrape") == "true" && l.MetricsAuth != "none" {
+		t.Error("metrics are to be scraped without a token, and need one")
 	}
 	for probe, path := range map[string]string{"startupProbe": "/readyz", "readinessProbe": "/readyz", "livenessProbe": "/healthz"} {
 		if got := at(t, container, probe, "httpGet", "path"); got != path {
