@@ -11,16 +11,16 @@ COPY . .
 ARG VERSION=dev
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/taskhost ./cmd/taskhost
 # Folders that the server writes to, owned by its user: scratch has no shell to make them with.
-RUN mkdir -p /out/data /out/plugins /out/tmp && (cp build/plugins/* /out/plugins/ || true)
+RUN mkdir -p /out/data/plugins /out/tmp && (cp build/plugins/* /out/data/plugins/ || true)
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/taskhost /taskhost
 COPY --from=build --chown=65532:65532 /out/data /data
 COPY --from=build --chown=65532:65532 /out/tmp /tmp
-COPY --from=build --chown=65532:65532 /out/plugins /plugins
 USER 65532:65532
-ENV TASKHOST_LISTEN=0.0.0.0:8080 TASKHOST_DATA=/data TASKHOST_PLUGINS=/plugins TASKHOST_CACHE=/data/cache
+ENV TASKHOST_LISTEN=0.0.0.0:8080 TASKHOST_DATA=/data TASKHOST_PLUGINS=/data/plugins TASKHOST_CACHE=/data/cache
+# A new volume begins with the plugins of the image. What is uploaded and rolled back stays in it, whatever image comes next.
 VOLUME ["/data"]
 EXPOSE 8080
 STOPSIGNAL SIGTERM

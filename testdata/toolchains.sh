@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks the tools that build the plugins of testdata and make modules for tests, and names or installs what is missing.
+# Checks the tools that build the plugins of testdata, make modules for tests and run beside them, and names or installs what is missing.
 #
 #   toolchains.sh check     says what is missing, and fails when something is
 #   toolchains.sh install   the same, but as root on a Debian system installs it with apt-get first
@@ -48,6 +48,14 @@ npm_works() { has "$NPM" && "$NPM" --version >/dev/null 2>&1; }
 # Tests have a real Prometheus scrape a taskhost, and promtool check the alerts.
 prometheus_works() { has prometheus && has promtool; }
 
+# keep_prometheus_off masks the service that comes with Debian's prometheus, which would listen on port 9090 from then on: tests start
+# their own. `systemctl unmask prometheus` undoes it. Where a service of that name is there already, or no systemd runs, it does nothing.
+keep_prometheus_off() {
+	if [ -d /run/systemd/system ] && ! systemctl cat prometheus.service >/dev/null 2>&1; then
+		systemctl mask prometheus.service >/dev/null 2>&1
+	fi
+}
+
 # missing prints the Debian packages that would bring what does not work.
 missing() {
 	c_works || echo clang lld wasi-libc libclang-rt-dev-wasm32
@@ -58,6 +66,7 @@ missing() {
 	browser_works || echo chromium
 	race_works || echo gcc libc6-dev
 	prometheus_works || echo prometheus
+	has curl || echo curl ca-certificates
 }
 
 if ! go_works; then
@@ -67,6 +76,7 @@ fi
 packages=$(missing | tr '\n' ' ')
 if [ -n "$packages" ] && [ "${1:-check}" = install ] && has apt-get && [ "$(id -u)" = 0 ]; then
 	echo "toolchains: installing $packages"
+	case " $packages" in *" prometheus "*) keep_prometheus_off ;; esac
 	# shellcheck disable=SC2086
 	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages; } >"$dir/log" 2>&1 || {
 		tail -n 20 "$dir/log" >&2

@@ -57,6 +57,25 @@ func TestDockerfile(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
+	volumes := regexp.MustCompile(`(?m)^VOLUME \["(.*)"\]$`).FindStringSubmatch(text)
+	if volumes == nil {
+		t.Fatal("no VOLUME")
+	}
+	for _, name := range []string{"TASKHOST_DATA", "TASKHOST_PLUGINS", "TASKHOST_CACHE"} {
+		path := regexp.MustCompile(name + `=(\S+)`).FindStringSubmatch(text)
+		if path == nil || !slices.ContainsFunc(strings.Split(volumes[1], `", "`), func(v string) bool { return strings.HasPrefix(path[1]+"/", v+"/") }) {
+			t.Errorf("%s is on no volume of %s: %v", name, volumes[1], path)
+		}
+	}
+	if !strings.Contains(text, "/out/data/plugins") || !strings.Contains(text, "--chown=65532:65532 /out/data /data\n") {
+		t.Error("the plugins of the image are not where the server looks")
+	}
+	checkBuilt(t)
+}
+
+// checkBuilt fails when the program needs a folder that docker build leaves out.
+func checkBuilt(t *testing.T) {
+	t.Helper()
 	copied := strings.Split(deployed(t, ".dockerignore"), "\n") // what go list needs to be in the image
 	out, err := exec.Command("go", "list", "-deps", "-f", "{{if and .Module .Module.Main}}{{.ImportPath}}{{end}}", ".").Output()
 	if err != nil {
@@ -81,7 +100,7 @@ func TestSystemdUnits(t *testing.T) {
 		t.Errorf("ExecStart is %s", start[1])
 	}
 	checkFlags(t, "taskhost.service", args)
-	for _, want := range []string{"Type=notify-reload", "WatchdogSec=", "DynamicUser=yes", "NoNewPrivileges=yes"} {
+	for _, want := range []string{"\nType=notify\n", "\nExecReload=/bin/kill -HUP $MAINPID\n", "WatchdogSec=", "DynamicUser=yes", "NoNewPrivileges=yes"} {
 		if !strings.Contains(unit, want) {
 			t.Errorf("no %s", want)
 		}
@@ -106,7 +125,7 @@ func TestSystemdUnits(t *testing.T) {
 		}
 	}
 	out, err := exec.Command(verify, "verify", "--man=no", filepath.Join(dir, "taskhost.service"), filepath.Join(dir, "taskhost.socket")).CombinedOutput()
-	if strings.Contains(string(out), "taskhost.s") && (err != nil || strings.Contains(string(out), "Unknown")) {
+	if strings.Contains(string(out), "taskhost.s") && (err != nil || strings.Contains(string(out), "Unknown") || strings.Contains(string(out), "Failed to parse")) {
 		t.Errorf("systemd-analyze: %v\n%s", err, out)
 	}
 }
@@ -178,6 +197,9 @@ func TestKubernetesManifests(t *testing.T) {
 		if !slices.ContainsFunc(mounts, func(m string) bool { return strings.HasPrefix(path, m+"/") }) {
 			t.Errorf("%s is on no volume of %v", path, mounts)
 		}
+	}
+	if at(t, kinds["StatefulSet"], "spec", "template", "metadata", "annotations", "prometheus.io/scrape") == "true" && l.MetricsAuth != "none" {
+		t.Error("metrics are to be scraped without a token, and need one")
 	}
 	for probe, path := range map[string]string{"startupProbe": "/readyz", "readinessProbe": "/readyz", "livenessProbe": "/healthz"} {
 		if got := at(t, container, probe, "httpGet", "path"); got != path {

@@ -22,6 +22,7 @@ import (
 const (
 	maxFile   = 8 << 20                // bytes of a token file
 	lookAgain = 200 * time.Millisecond // how old what is known of the file may be
+	lookSoon  = 5 * time.Millisecond   // the same when a token is shown that is not known: it may have just been made
 )
 
 // File is a file of tokens. It is read again when it changes, so a token that is made or removed by another process counts within a
@@ -31,7 +32,7 @@ type File struct {
 	log  *slog.Logger
 
 	now  atomic.Pointer[snapshot]
-	next atomic.Int64 // when to look at the file again, in nanoseconds of the system's clock
+	last atomic.Int64 // when the file was looked at, in nanoseconds of the system's clock
 
 	mu     sync.Mutex // of those who read the file
 	failed string     // the last complaint about it
@@ -67,7 +68,7 @@ func (f *File) Path() string { return f.path }
 // Required reports whether requests need a token: there is one, or was since the file was opened. It does not become false when the
 // last one is removed.
 func (f *File) Required() bool {
-	f.look()
+	f.look(lookAgain)
 	return f.now.Load().ever
 }
 
@@ -85,9 +86,13 @@ func (f *File) Tokens() ([]Token, error) {
 
 // check returns the token that somebody shows, if it is one and its time is not over.
 func (f *File) check(text string) (*entry, bool) {
-	f.look()
+	f.look(lookAgain)
 	id, secret, ok := splitToken(text)
 	e := f.now.Load().tokens[id]
+	if ok && e == nil {
+		f.look(lookSoon)
+		e = f.now.Load().tokens[id]
+	}
 	if !e.matches(secret) || !ok || e.Expired(time.Now()) {
 		return nil, false
 	}
@@ -96,16 +101,16 @@ func (f *File) check(text string) (*entry, bool) {
 
 // still reports whether a token is there as it was, and its time is not over.
 func (f *File) still(e *entry) bool {
-	f.look()
+	f.look(lookAgain)
 	now := f.now.Load().tokens[e.ID]
 	return now != nil && now.sum == e.sum && now.Role == e.Role && !now.Expired(time.Now())
 }
 
-// look reads the file again if it has changed, at most every lookAgain.
-func (f *File) look() {
+// look reads the file again if it has changed, and if the last look is at least so long ago.
+func (f *File) look(age time.Duration) {
 	now := time.Now().UnixNano()
-	next := f.next.Load()
-	if now < next || !f.next.CompareAndSwap(next, now+int64(lookAgain)) {
+	last := f.last.Load()
+	if now < last+int64(age) || !f.last.CompareAndSwap(last, now) {
 		return
 	}
 	stat, err := os.Stat(f.path)
@@ -251,7 +256,7 @@ func (f *File) change(edit func([]Token) ([]Token, error)) error {
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return abi.Errorf(abi.CodeInvalid, "the token file: %w", err)
 	}
-	unlock, err := lock(f.path + ".lock")
+	unlock, err := lock(f.path+".lock", f.path)
 	if err != nil {
 		return abi.Errorf(abi.CodeInvalid, "the token file: %w", err)
 	}
@@ -276,7 +281,8 @@ func (f *File) change(edit func([]Token) ([]Token, error)) error {
 	return f.Reload()
 }
 
-// replace puts a file in the place of another, as a whole or not at all, and for its owner alone.
+// replace puts a file in the place of another, as a whole or not at all, and for its owner alone: who owned the one before, or owns the
+// folder, when root replaces it.
 func replace(path string, data []byte) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
@@ -286,7 +292,7 @@ func replace(path string, data []byte) error {
 		return err
 	}
 	_, err = file.Write(data)
-	err = errors.Join(err, file.Sync(), file.Close())
+	err = errors.Join(err, giveTo(file, path), file.Sync(), file.Close())
 	if err == nil {
 		err = os.Rename(file.Name(), path)
 	}

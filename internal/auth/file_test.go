@@ -236,3 +236,20 @@ func FuzzToken(f *testing.F) {
 		}
 	})
 }
+
+// TestNewTokenCountsAtOnce has another process make a token just after the file was looked at.
+func TestNewTokenCountsAtOnce(t *testing.T) {
+	f := tokenFile(t)
+	other, err := OpenFile(f.Path(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Required() {
+		t.Error("tokens are required, and there is none")
+	}
+	text := create(t, other, "new", RoleRead)
+	f.last.Store(time.Now().Add(-lookSoon).UnixNano())
+	if _, ok := f.check(text); !ok {
+		t.Error("the token is not known")
+	}
+}
