@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -28,13 +29,18 @@ func hasty() httpapi.Config {
 // dial opens a connection to a system's server.
 func (s *system) dial() net.Conn {
 	s.t.Helper()
-	c, err := net.Dial("tcp", s.server.Listener.Addr().String())
+	return dialTo(s.t, s.server.Listener.Addr())
+}
+
+func dialTo(t testing.TB, addr net.Addr) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr.String())
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	s.t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() { c.Close() })
 	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return c
 }
@@ -121,6 +127,72 @@ func TestSlowClientsLoseTheirConnection(t *testing.T) {
 		c.Close()
 	})
 	after()
+}
+
+// TestSlowClientsOfOthersThanTheAPI sends requests whose body never comes to what does not read it, or is not of the API.
+func TestSlowClientsOfOthersThanTheAPI(t *testing.T) {
+	s := start(t, setup{plugins: []string{"upper=upper-wat"}, api: hasty()})
+	guarded := s.guard(hasty().Limits)
+	after := calm(t, s)
+	const length, chunked = "Content-Length: 100\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"
+	bearer := "Authorization: Bearer " + guarded.token + "\r\n"
+	for _, test := range []struct {
+		sent string
+		code int
+	}{
+		{"POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n" + length, http.StatusRequestTimeout},
+		{"POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n" + chunked + "5\r\ntoken", http.StatusRequestTimeout},
+		{"POST /logout HTTP/1.1\r\nHost: x\r\n" + length, http.StatusSeeOther},
+		{"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + length + "{", http.StatusUnauthorized},
+		{"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nOrigin: http://evil.example\r\n" + length + "{", http.StatusForbidden},
+		{"GET /healthz HTTP/1.1\r\nHost: x\r\n" + length, http.StatusOK},
+		{"GET /healthz HTTP/1.1\r\nHost: x\r\n" + chunked, http.StatusOK},
+		{"GET /v1/none HTTP/1.1\r\nHost: x\r\n" + bearer + length, http.StatusNotFound},
+		{"PATCH /v1/queues HTTP/1.1\r\nHost: x\r\n" + bearer + chunked, http.StatusMethodNotAllowed},
+		{"GET /v1/stats HTTP/1.1\r\nHost: x\r\n" + bearer + length, http.StatusOK},
+		{"POST /v1/tasks HTTP/1.1\r\nHost: x\r\n" + bearer + length + "{", http.StatusBadRequest}, // before it reads
+	} {
+		c := dialTo(t, guarded.Listener.Addr())
+		if _, err := io.WriteString(c, test.sent); err != nil {
+			t.Fatal(err)
+		}
+		if code, body := status(c); code != test.code {
+			t.Errorf("%q: %d %s", test.sent, code, body)
+		}
+		if n, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%q: the connection goes on: %d %v", test.sent, n, err)
+		}
+		c.Close()
+	}
+	after()
+}
+
+// TestUnreadBodiesDoNotEndConnections sends bodies, some that nobody reads, on one connection, and waits for longer than they may take.
+func TestUnreadBodiesDoNotEndConnections(t *testing.T) {
+	s := start(t, setup{plugins: []string{"upper=upper-wat"}, api: hasty()})
+	s.do("POST", "/v1/queues/q/pause", nil)
+	c := s.dial()
+	answers := bufio.NewReader(c)
+	for n, sent := range []string{
+		"GET /v1/stats HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+		"POST /v1/tasks?step=upper&queue=q&wait=300ms HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+		"POST /v1/tasks?step=upper&queue=q&wait=300ms HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+		"POST /v1/queues/q/pause HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+		"GET /v1/tasks?limit=1 HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		if _, err := io.WriteString(c, sent); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatalf("%d: %v", n, err)
+		}
+		data, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode >= 300 || res.Close {
+			t.Fatalf("%d: %d %s %v %v", n, res.StatusCode, data, res.Close, err)
+		}
+		res.Body.Close()
+	}
 }
 
 func TestLargeBodiesAndHeaders(t *testing.T) {
