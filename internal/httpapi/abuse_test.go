@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/internal/httpapi"
 	"github.com/taskhost/taskhost/manager"
 )
@@ -414,5 +416,37 @@ func TestWaitingRequestsAreBounded(t *testing.T) {
 		if r := <-answers; r.status != http.StatusOK || string(r.body) != "X" {
 			t.Errorf("%d %s", r.status, r.body)
 		}
+	}
+}
+
+// TestBodiesOverHTTP2 waits, over HTTP/2, for longer than a body may take; and sends one that does not come.
+func TestBodiesOverHTTP2(t *testing.T) {
+	s := start(t, setup{plugins: []string{"upper=upper-wat"}, api: hasty()})
+	srv := httptest.NewUnstartedServer(nil)
+	srv.Config = httpapi.HTTPServer(withRole(s.api, auth.RoleAdmin), hasty().Limits, nil)
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	s.do("POST", "/v1/queues/q/pause", nil)
+	post := func(body io.Reader) (int, string) {
+		t.Helper()
+		res, err := srv.Client().Post(srv.URL+"/v1/tasks?step=upper&queue=q&wait=300ms", "text/plain", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		data, err := io.ReadAll(res.Body)
+		if err != nil || res.ProtoMajor != 2 {
+			t.Fatal(res.Proto, err)
+		}
+		return res.StatusCode, string(data)
+	}
+	if code, body := post(strings.NewReader("hello")); code != http.StatusCreated {
+		t.Errorf("%d %s", code, body)
+	}
+	never, end := io.Pipe()
+	defer end.Close()
+	if code, body := post(never); code != http.StatusRequestTimeout {
+		t.Errorf("%d %s", code, body)
 	}
 }
