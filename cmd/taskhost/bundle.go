@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/internal/httpapi"
 )
 
 // bundleFile is a file of a debug bundle.
@@ -137,7 +138,7 @@ func (s *service) serveBundle(w http.ResponseWriter, r *http.Request) {
 	b, err := s.writeBundle(r.Context(), time.Now())
 	s.record(r.Context(), "debug.bundle", "", err)
 	if err != nil {
-		http.Error(w, abi.AsError(err).Message, http.StatusInternalServerError)
+		httpapi.WriteError(w, r, http.StatusInternalServerError, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/gzip")

@@ -5,6 +5,7 @@ package auth
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/taskhost/taskhost/abi"
 )
@@ -49,12 +50,35 @@ func From(ctx context.Context) Principal {
 	return p
 }
 
-type addressKey struct{}
+type callerKey struct{}
+
+// caller is what the middleware knows of who makes a request besides the Principal.
+type caller struct {
+	address string
+	from    *Authenticator
+	token   *entry // nil: none was needed
+	session string // the cookie of the session; empty: the token was shown
+}
 
 // Address returns where the request of a context comes from, as the middleware found out; empty: it is not known.
 func Address(ctx context.Context) string {
-	addr, _ := ctx.Value(addressKey{}).(string)
-	return addr
+	if c, ok := ctx.Value(callerKey{}).(*caller); ok {
+		return c.address
+	}
+	return ""
+}
+
+// Valid reports whether what let the request of a context through still does: its token is there as it was and has not expired, its session
+// goes on; without a token, that none is needed. Answers that take long ask it now and then. Where no middleware was, it is true.
+func Valid(ctx context.Context) bool {
+	c, ok := ctx.Value(callerKey{}).(*caller)
+	switch {
+	case !ok:
+		return true
+	case c.token == nil:
+		return !c.from.Required()
+	}
+	return c.from.cfg.Tokens.still(c.token) && (c.session == "" || c.from.sessions.on(c.session, time.Now()))
 }
 
 // Require reports CodeDenied unless who makes the request of ctx may do what needs a role.

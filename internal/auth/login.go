@@ -1,8 +1,10 @@
 package auth
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +14,11 @@ import (
 func (a *Authenticator) login(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxLogin)
 	if err := r.ParseForm(); err != nil {
-		refuse(w, http.StatusBadRequest, "the form cannot be read: "+err.Error())
+		status := http.StatusBadRequest
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			status = http.StatusRequestTimeout
+		}
+		refuse(w, status, "the form cannot be read: "+err.Error())
 		return
 	}
 	next := inside(r.PostForm.Get("next"))

@@ -141,13 +141,13 @@ func (a *Authenticator) serve(w http.ResponseWriter, r *http.Request, next http.
 		}
 	}
 	if !a.Required() {
-		next.ServeHTTP(w, from(r, Principal{ID: "local", Name: "local", Role: RoleAdmin}))
+		next.ServeHTTP(w, a.from(r, Principal{ID: "local", Name: "local", Role: RoleAdmin}, nil, ""))
 		return
 	}
-	e, problem := a.identify(r)
+	e, session, problem := a.identify(r)
 	switch {
 	case e != nil:
-		next.ServeHTTP(w, from(r, e.Principal()))
+		next.ServeHTTP(w, a.from(r, e.Principal(), e, session))
 	case a.open(r.URL.Path):
 		next.ServeHTTP(w, r)
 	default:
@@ -156,8 +156,9 @@ func (a *Authenticator) serve(w http.ResponseWriter, r *http.Request, next http.
 }
 
 // from is a request with who made it, and from where, in its context.
-func from(r *http.Request, p Principal) *http.Request {
-	return r.WithContext(With(context.WithValue(r.Context(), addressKey{}, addressText(r)), p))
+func (a *Authenticator) from(r *http.Request, p Principal, token *entry, session string) *http.Request {
+	c := &caller{address: addressText(r), from: a, token: token, session: session}
+	return r.WithContext(With(context.WithValue(r.Context(), callerKey{}, c), p))
 }
 
 func (a *Authenticator) open(path string) bool {
@@ -175,21 +176,22 @@ type denial struct {
 	wait  time.Duration // the address failed too often
 }
 
-// identify finds the token or the session of a request.
-func (a *Authenticator) identify(r *http.Request) (*entry, denial) {
+// identify finds the token of a request, and the session that stands for it if it was not shown.
+func (a *Authenticator) identify(r *http.Request) (token *entry, session string, d denial) {
 	if text := r.Header.Get("Authorization"); text != "" {
-		scheme, token, _ := strings.Cut(text, " ")
+		scheme, shown, _ := strings.Cut(text, " ")
 		if !strings.EqualFold(scheme, "Bearer") {
-			return nil, denial{shown: true}
+			return nil, "", denial{shown: true}
 		}
-		return a.try(r, strings.TrimSpace(token))
+		token, d = a.try(r, strings.TrimSpace(shown))
+		return token, "", d
 	}
 	for _, c := range r.CookiesNamed(cookieName(r)) {
 		if e, ok := a.sessions.find(c.Value, time.Now(), a.cfg.Tokens.still); ok {
-			return e, denial{}
+			return e, c.Value, denial{}
 		}
 	}
-	return nil, denial{}
+	return nil, "", denial{}
 }
 
 // try looks at a token that somebody shows.

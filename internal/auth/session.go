@@ -86,6 +86,15 @@ func (s *sessions) find(cookie string, now time.Time, valid func(*entry) bool) (
 	return one.token, true
 }
 
+// on reports whether a session goes on. It does not count as use.
+func (s *sessions) on(cookie string, now time.Time) bool {
+	key := sha256.Sum256([]byte(cookie))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.byKey[key]
+	return e != nil && !e.Value.(*session).over(now)
+}
+
 // end ends a session.
 func (s *sessions) end(cookie string) (*entry, bool) {
 	key := sha256.Sum256([]byte(cookie))

@@ -2,10 +2,12 @@ package httpapi_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/internal/httpapi"
 	"github.com/taskhost/taskhost/manager"
 )
@@ -28,13 +31,18 @@ func hasty() httpapi.Config {
 // dial opens a connection to a system's server.
 func (s *system) dial() net.Conn {
 	s.t.Helper()
-	c, err := net.Dial("tcp", s.server.Listener.Addr().String())
+	return dialTo(s.t, s.server.Listener.Addr())
+}
+
+func dialTo(t testing.TB, addr net.Addr) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr.String())
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	s.t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() { c.Close() })
 	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return c
 }
@@ -121,6 +129,72 @@ func TestSlowClientsLoseTheirConnection(t *testing.T) {
 		c.Close()
 	})
 	after()
+}
+
+// TestSlowClientsOfOthersThanTheAPI sends requests whose body never comes to what does not read it, or is not of the API.
+func TestSlowClientsOfOthersThanTheAPI(t *testing.T) {
+	s := start(t, setup{plugins: []string{"upper=upper-wat"}, api: hasty()})
+	guarded := s.guard(hasty().Limits)
+	after := calm(t, s)
+	const length, chunked = "Content-Length: 100\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"
+	bearer := "Authorization: Bearer " + guarded.token + "\r\n"
+	for _, test := range []struct {
+		sent string
+		code int
+	}{
+		{"POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n" + length, http.StatusRequestTimeout},
+		{"POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n" + chunked + "5\r\ntoken", http.StatusRequestTimeout},
+		{"POST /logout HTTP/1.1\r\nHost: x\r\n" + length, http.StatusSeeOther},
+		{"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + length + "{", http.StatusUnauthorized},
+		{"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nOrigin: http://evil.example\r\n" + length + "{", http.StatusForbidden},
+		{"GET /healthz HTTP/1.1\r\nHost: x\r\n" + length, http.StatusOK},
+		{"GET /healthz HTTP/1.1\r\nHost: x\r\n" + chunked, http.StatusOK},
+		{"GET /v1/none HTTP/1.1\r\nHost: x\r\n" + bearer + length, http.StatusNotFound},
+		{"PATCH /v1/queues HTTP/1.1\r\nHost: x\r\n" + bearer + chunked, http.StatusMethodNotAllowed},
+		{"GET /v1/stats HTTP/1.1\r\nHost: x\r\n" + bearer + length, http.StatusOK},
+		{"POST /v1/tasks HTTP/1.1\r\nHost: x\r\n" + bearer + length + "{", http.StatusBadRequest}, // before it reads
+	} {
+		c := dialTo(t, guarded.Listener.Addr())
+		if _, err := io.WriteString(c, test.sent); err != nil {
+			t.Fatal(err)
+		}
+		if code, body := status(c); code != test.code {
+			t.Errorf("%q: %d %s", test.sent, code, body)
+		}
+		if n, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%q: the connection goes on: %d %v", test.sent, n, err)
+		}
+		c.Close()
+	}
+	after()
+}
+
+// TestUnreadBodiesDoNotEndConnections sends bodies, some that nobody reads, on one connection, and waits for longer than they may take.
+func TestUnreadBodiesDoNotEndConnections(t *testing.T) {
+	s := start(t, setup{plugins: []string{"upper=upper-wat"}, api: hasty()})
+	s.do("POST", "/v1/queues/q/pause", nil)
+	c := s.dial()
+	answers := bufio.NewReader(c)
+	for n, sent := range []string{
+		"GET /v1/stats HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+		"POST /v1/tasks?step=upper&queue=q&wait=300ms HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+		"POST /v1/tasks?step=upper&queue=q&wait=300ms HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+		"POST /v1/queues/q/pause HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+		"GET /v1/tasks?limit=1 HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		if _, err := io.WriteString(c, sent); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatalf("%d: %v", n, err)
+		}
+		data, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode >= 300 || res.Close {
+			t.Fatalf("%d: %d %s %v %v", n, res.StatusCode, data, res.Close, err)
+		}
+		res.Body.Close()
+	}
 }
 
 func TestLargeBodiesAndHeaders(t *testing.T) {
@@ -285,6 +359,10 @@ func TestHostileUploads(t *testing.T) {
 	s := start(t, setup{plugins: []string{"x=upper-wat"}, api: hasty()})
 	s.do("PUT", "/v1/plugins/x", `{"timeout_ms":100,"memory":{"max_pages":64},"taskhost":{"max_log_bytes":1000}}`, "Content-Type", "application/json")
 	before := want[httpapi.Plugin](t, s.do("GET", "/v1/plugins/x", nil), http.StatusOK)
+	after := calm(t, s)
+	var mem, behind runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&mem)
 	for _, folder := range []string{"broken", filepath.Join("hostile", "load")} {
 		files, err := filepath.Glob(filepath.Join("..", "..", "build", "testdata", folder, "*.wasm"))
 		if err != nil || len(files) == 0 {
@@ -296,13 +374,20 @@ func TestHostileUploads(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := s.do("PUT", "/v1/plugins/x", data, "Content-Type", wasmType)
-			if r.status < 400 || r.status >= 500 && r.status != http.StatusGatewayTimeout {
+			if r.status < 400 || r.status >= 500 {
 				t.Errorf("%s: %d %s", filepath.Base(file), r.status, r.body)
 			}
 		}
 	}
 	if p := want[httpapi.Plugin](t, s.do("GET", "/v1/plugins/x", nil), http.StatusOK); p.Digest != before.Digest || p.State != abi.StateReady {
 		t.Errorf("%+v", p)
+	}
+	after()
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&behind)
+	if grown := int64(behind.HeapAlloc) - int64(mem.HeapAlloc); grown > 16<<20 {
+		t.Errorf("%d bytes more are in use", grown)
 	}
 	if out := s.run("x", "fine"); out != "FINE" {
 		t.Error(out)
@@ -331,5 +416,37 @@ func TestWaitingRequestsAreBounded(t *testing.T) {
 		if r := <-answers; r.status != http.StatusOK || string(r.body) != "X" {
 			t.Errorf("%d %s", r.status, r.body)
 		}
+	}
+}
+
+// TestBodiesOverHTTP2 waits, over HTTP/2, for longer than a body may take; and sends one that does not come.
+func TestBodiesOverHTTP2(t *testing.T) {
+	s := start(t, setup{plugins: []string{"upper=upper-wat"}, api: hasty()})
+	srv := httptest.NewUnstartedServer(nil)
+	srv.Config = httpapi.HTTPServer(withRole(s.api, auth.RoleAdmin), hasty().Limits, nil)
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	s.do("POST", "/v1/queues/q/pause", nil)
+	post := func(body io.Reader) (int, string) {
+		t.Helper()
+		res, err := srv.Client().Post(srv.URL+"/v1/tasks?step=upper&queue=q&wait=300ms", "text/plain", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		data, err := io.ReadAll(res.Body)
+		if err != nil || res.ProtoMajor != 2 {
+			t.Fatal(res.Proto, err)
+		}
+		return res.StatusCode, string(data)
+	}
+	if code, body := post(strings.NewReader("hello")); code != http.StatusCreated {
+		t.Errorf("%d %s", code, body)
+	}
+	never, end := io.Pipe()
+	defer end.Close()
+	if code, body := post(never); code != http.StatusRequestTimeout {
+		t.Errorf("%d %s", code, body)
 	}
 }

@@ -250,6 +250,9 @@ func (a *API) awaitBatch(ctx context.Context, id string, wait time.Duration) err
 	limited, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	tasks, err := a.cfg.Tasks.BatchResult(limited, id)
+	if !auth.Valid(ctx) {
+		return errOver()
+	}
 	if len(tasks) > 0 || limited.Err() != nil { // the errors of its tasks are told with them
 		return ctx.Err()
 	}

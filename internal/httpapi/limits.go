@@ -46,13 +46,14 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// HTTPServer makes a server for a handler with the limits that keep slow and hostile clients from holding it. Handlers that read bodies
-// or write for longer move the deadlines on themselves, as those of an API do; those beside it get WriteTimeout and a minute. Serve it on
-// a [Listener]. Before its Shutdown, call [Events.Close]: streams do not end by themselves.
+// HTTPServer makes a server for a handler with the limits that keep slow and hostile clients from holding it. The bodies of all requests
+// have to come at the pace of the limits, whether the handler reads them or the server passes them over. Handlers that write for longer
+// move the deadline on themselves, as those of an API do; those beside it get WriteTimeout and a minute. Serve it on a [Listener]. Before
+// its Shutdown, call [Events.Close]: streams do not end by themselves.
 func HTTPServer(handler http.Handler, limits Limits, log *slog.Logger) *http.Server {
 	l := limits.withDefaults()
 	s := &http.Server{
-		Handler:           handler,
+		Handler:           paced(handler, &l),
 		ReadHeaderTimeout: l.HeaderTimeout,
 		IdleTimeout:       l.IdleTimeout,
 		WriteTimeout:      l.WriteTimeout + time.Minute,
@@ -106,52 +107,103 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// bodyReader reads a request's body with a deadline that moves with what has come, and a bound on its size.
+// bodyReader reads a request's body with a deadline that moves with what has come. The server lifts the deadline when the body was read to
+// its end, and then watches the connection; until then it stays, so that no client can hold the server with a body that never comes.
 type bodyReader struct {
 	limits  *Limits
 	control *http.ResponseController
-	body    io.Reader
-	began   time.Time
+	body    io.ReadCloser
+	made    time.Time
+	began   time.Time // when it was read first
 	set     time.Time // when the deadline was set last
 	read    int64
+	ended   bool
 	err     error // why it ended, other than by its end
 }
 
-// newBody is the reader of a request's body. The caller calls done when it has read what it wants.
+// pacedRequest is a request and its body, made at one time.
+type pacedRequest struct {
+	r    http.Request
+	body bodyReader
+}
+
+// paced gives requests their bodyReader before a handler sees them.
+func paced(next http.Handler, l *Limits) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body == nil || r.Body == http.NoBody {
+			next.ServeHTTP(w, r)
+			return
+		}
+		// A copy: the server looks at the body of its own one to see what was left.
+		p := &pacedRequest{r: *r, body: bodyReader{limits: l, control: http.NewResponseController(w), body: r.Body, made: time.Now()}}
+		p.r.Body = &p.body
+		if r.ProtoMajor < 2 { // a stream of HTTP/2 whose deadline has passed cannot be read any more, and nobody waits for what is left of it
+			p.body.allow(p.body.made, p.body.made.Add(l.BodyTimeout))
+		}
+		next.ServeHTTP(w, &p.r)
+		p.body.leave()
+	})
+}
+
+// newBody is the reader of a request's body, which bounds its size. The caller calls done when it has read what it wants.
 func (a *API) newBody(w http.ResponseWriter, r *http.Request, limit int64) *bodyReader {
-	return &bodyReader{limits: &a.cfg.Limits, control: http.NewResponseController(w), body: http.MaxBytesReader(w, r.Body, limit)}
+	b, ok := r.Body.(*bodyReader)
+	if !ok { // not of an HTTPServer
+		b = &bodyReader{limits: &a.cfg.Limits, control: http.NewResponseController(w), body: r.Body, made: time.Now()}
+	}
+	b.body = http.MaxBytesReader(w, b.body, limit)
+	return b
+}
+
+func (b *bodyReader) allow(now, due time.Time) {
+	b.set = now
+	_ = b.control.SetReadDeadline(due)
 }
 
 func (b *bodyReader) Read(p []byte) (int, error) {
+	if b.ended { // the deadline is not ours any more
+		return 0, io.EOF
+	}
 	now := time.Now()
 	if b.began.IsZero() {
 		b.began = now
 	}
 	if now.Sub(b.set) > b.limits.BodyTimeout/16 {
-		b.set = now
 		due := b.began.Add(b.limits.BodyTimeout + time.Duration(float64(b.read)/float64(b.limits.MinRate)*float64(time.Second)))
 		if most := now.Add(b.limits.BodyTimeout); due.After(most) { // what came fast is no credit for ever
 			due = most
 		}
-		_ = b.control.SetReadDeadline(due)
+		b.allow(now, due)
 	}
 	n, err := b.body.Read(p)
 	b.read += int64(n)
-	if err != nil && err != io.EOF {
+	switch {
+	case err == io.EOF:
+		b.ended = true
+	case err != nil:
 		b.err = err
 	}
 	return n, err
 }
 
-// done lifts the deadline: the server watches the connection while the request is worked on. The answer gets its time from now on.
+// Close is for those that end a body early.
+func (b *bodyReader) Close() error { return b.body.Close() }
+
+// done gives the answer its time from now on.
 func (b *bodyReader) done() {
-	if b.set.IsZero() {
+	if now := time.Now(); now.Sub(b.made) > time.Second { // else it has it
+		_ = b.control.SetWriteDeadline(now.Add(b.limits.WriteTimeout + time.Minute))
+	}
+}
+
+// leave gives what is left of the body its time, for the server to pass it over.
+func (b *bodyReader) leave() {
+	if b.ended || b.err != nil || b.set.IsZero() {
 		return
 	}
-	if b.err == nil {
-		_ = b.control.SetReadDeadline(time.Time{})
+	if now := time.Now(); now.Sub(b.set) > b.limits.BodyTimeout/2 {
+		b.allow(now, now.Add(b.limits.BodyTimeout))
 	}
-	_ = b.control.SetWriteDeadline(time.Now().Add(b.limits.WriteTimeout + time.Minute))
 }
 
 // slowWriter writes an answer of any size with a deadline that moves with what was taken.

@@ -159,6 +159,39 @@ func start(t testing.TB, o setup) *system {
 	return s
 }
 
+// guarded is a server whose requests want tokens.
+type guarded struct {
+	*httptest.Server
+	tokens *auth.File
+	id     string // of a token for an admin
+	token  string
+}
+
+// guard serves a system behind the middleware that wants tokens.
+func (s *system) guard(l httpapi.Limits) *guarded {
+	s.t.Helper()
+	g := &guarded{Server: httptest.NewUnstartedServer(nil)}
+	var err error
+	if g.tokens, err = auth.OpenFile(filepath.Join(s.t.TempDir(), "tokens.json"), nil); err != nil {
+		s.t.Fatal(err)
+	}
+	made, text, err := g.tokens.Create("admin", auth.RoleAdmin, time.Time{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	g.id, g.token = made.ID, text
+	mux := http.NewServeMux()
+	mux.Handle("/", s.api)
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+	g.Config = httpapi.HTTPServer(auth.New(auth.Config{Tokens: g.tokens}).Handler(mux), l, nil)
+	g.Start()
+	s.t.Cleanup(func() {
+		s.events.Close()
+		g.Close()
+	})
+	return g
+}
+
 // auditLog keeps what the API tells it.
 type auditLog struct {
 	mu   sync.Mutex

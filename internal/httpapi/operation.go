@@ -162,7 +162,7 @@ type exchange struct {
 	status int // what the answer is instead of what huma wants
 }
 
-// finish lifts what the reading of the body set.
+// finish gives the answer its time after the reading of the body.
 func (x *exchange) finish() {
 	if x.body != nil {
 		x.body.done()
@@ -177,7 +177,7 @@ func (x *exchange) BodyReader() io.Reader {
 	return &bodyOnce{x.body}
 }
 
-// bodyOnce lifts the deadline at the end of the body.
+// bodyOnce begins the time of the answer at the end of the body.
 type bodyOnce struct{ *bodyReader }
 
 func (b *bodyOnce) Read(p []byte) (int, error) {

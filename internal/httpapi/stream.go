@@ -159,6 +159,20 @@ type streamer struct {
 	timeout time.Duration
 	state   func() (*manager.Task, error)
 	shown   uint64 // the revision of the task that was shown last
+	asked   time.Time
+}
+
+// askAgain is how long a stream may go on telling without asking whether its token still counts.
+const askAgain = 200 * time.Millisecond
+
+// valid reports whether who asked for the stream may still see it.
+func (s *streamer) valid(ctx context.Context) bool {
+	now := time.Now()
+	if now.Sub(s.asked) < askAgain {
+		return true
+	}
+	s.asked = now
+	return auth.Valid(ctx)
 }
 
 func (s *streamer) run(ctx context.Context, lastID string) {
@@ -178,11 +192,11 @@ func (s *streamer) run(ctx context.Context, lastID string) {
 		case <-s.h.quit:
 			return
 		case <-ping.C:
-			if !s.write([]byte(": ping\n\n")) || !s.flush() {
+			if !s.valid(ctx) || !s.write([]byte(": ping\n\n")) || !s.flush() {
 				return
 			}
 		case <-s.c.woken:
-			if !s.tell() {
+			if !s.valid(ctx) || !s.tell() {
 				return
 			}
 		}

@@ -247,6 +247,8 @@ func (a *API) await(ctx context.Context, id string, wait time.Duration) (manager
 	defer cancel()
 	t, err := a.cfg.Tasks.Result(limited, id)
 	switch {
+	case !auth.Valid(ctx):
+		return manager.Task{}, errOver()
 	case t.Status.Final():
 		return t, nil
 	case ctx.Err() != nil:
@@ -255,6 +257,11 @@ func (a *API) await(ctx context.Context, id string, wait time.Duration) (manager
 		return a.cfg.Tasks.Get(ctx, id)
 	}
 	return t, err
+}
+
+// errOver is for those whose token did not last as long as they waited.
+func errOver() error {
+	return abi.Errorf(abi.CodeDenied, "the token has expired or was removed while the request waited")
 }
 
 // beginWait counts a request that waits; the caller calls release.

@@ -46,7 +46,7 @@ func (a *API) addUploads() {
 			http.StatusOK:      jsonResponse[abi.VersionInfo](a, "It is current now; or it could be, for a dry run."),
 			http.StatusCreated: jsonResponse[abi.VersionInfo](a, "The plugin is new."),
 		},
-		errors: []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusGatewayTimeout},
+		errors: []int{http.StatusConflict, http.StatusUnprocessableEntity},
 	}, a.upload)
 	add(a, operation{
 		method: http.MethodDelete, path: "/v1/plugins/{name}", id: "removePlugin", role: auth.RoleAdmin, tag: "plugins",
@@ -94,7 +94,11 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) {
 		a.cfg.Audit(r.Context(), "plugin.upload", name+" "+string(v.Digest), err)
 	}
 	if err != nil {
-		a.fail(w, r, err)
+		p := a.problem(r.Context(), err)
+		if p.Code == abi.CodeTimeout { // its start took too long: that is about the plugin
+			p.setStatus(http.StatusUnprocessableEntity)
+		}
+		p.write(w, r)
 		return
 	}
 	writeJSON(w, r, status, "application/json", &v)
