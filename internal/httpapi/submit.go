@@ -136,7 +136,7 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request) {
 		if ended, e := a.await(r.Context(), t.ID, wait); e == nil {
 			t = ended
 		}
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.cfg.Limits.WriteTimeout + time.Minute))
+		a.beginAnswer(w)
 	}
 	if err == nil {
 		err = include(&t, splitList(q["include"]))

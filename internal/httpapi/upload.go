@@ -93,6 +93,7 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) {
 	if !dryRun {
 		a.cfg.Audit(r.Context(), "plugin.upload", name+" "+string(v.Digest), err)
 	}
+	a.beginAnswer(w) // it may have waited for others
 	if err != nil {
 		a.fail(w, r, err)
 		return
