@@ -450,3 +450,38 @@ func TestBodiesOverHTTP2(t *testing.T) {
 		t.Errorf("%d %s", code, body)
 	}
 }
+
+// TestLargeBodiesAreBounded holds bodies that fill the room for them.
+func TestLargeBodiesAreBounded(t *testing.T) {
+	const mib = 1 << 20
+	cfg := httpapi.Config{Limits: httpapi.Limits{MaxInput: 2 * mib, MaxUpload: 2 * mib}}
+	s := start(t, setup{plugins: []string{"upper=upper-wat"}, api: cfg})
+	var held []net.Conn
+	for range 4 {
+		c := s.dial()
+		if _, err := fmt.Fprintf(c, "POST /v1/tasks?step=upper HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", 2*mib, make([]byte, 2*mib-1)); err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, c)
+	}
+	waitFor(t, "no room", func() bool { return s.api.BodiesHeld() == 8*mib })
+	big := make([]byte, 2*mib)
+	r := s.do("POST", "/v1/tasks?step=upper", big)
+	if wantProblem(t, r, http.StatusServiceUnavailable, abi.CodeUnavailable); r.header.Get("Retry-After") == "" {
+		t.Errorf("%v", r.header)
+	}
+	wantProblem(t, s.do("POST", "/v1/batches", big, "Content-Type", "application/json"), http.StatusServiceUnavailable, abi.CodeUnavailable)
+	wantProblem(t, s.do("PUT", "/v1/plugins/x", big, "Content-Type", wasmType), http.StatusServiceUnavailable, abi.CodeUnavailable)
+	body, ct := form(t, "wasm", string(big[:2*mib-1000]))
+	wantProblem(t, s.do("PUT", "/v1/plugins/x", body, "Content-Type", ct), http.StatusServiceUnavailable, abi.CodeUnavailable)
+	want[manager.Task](t, s.do("POST", "/v1/tasks?step=upper", big[:mib]), http.StatusCreated) // a small one
+	for _, c := range held {
+		if _, err := c.Write([]byte{0}); err != nil {
+			t.Fatal(err)
+		}
+		if code, answer := status(c); code != http.StatusCreated {
+			t.Errorf("one that was held: %d %s", code, answer)
+		}
+	}
+	want[manager.Task](t, s.do("POST", "/v1/tasks?step=upper", big), http.StatusCreated)
+}

@@ -57,9 +57,11 @@ func (a *API) addBatches() {
 
 func (a *API) submitBatch(w http.ResponseWriter, r *http.Request) {
 	b := a.newBody(w, r, a.cfg.Limits.MaxInput)
+	counted, release := a.bodies.within(w, r, b)
+	defer release()
 	buf := getBuffer()
 	defer putBuffer(buf)
-	_, err := buf.ReadFrom(b)
+	_, err := buf.ReadFrom(counted)
 	b.done()
 	if err != nil {
 		a.fail(w, r, bodyProblem(err))

@@ -104,7 +104,7 @@ func (a *API) result(ctx context.Context, in *struct {
 	light(&t)
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "1")
-		writeJSON(w, r, http.StatusAccepted, "application/json", &t)
+		writeJSON(a.newWriter(w), r, http.StatusAccepted, "application/json", &t)
 	}, nil
 }
 

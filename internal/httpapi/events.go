@@ -35,6 +35,7 @@ type Events struct {
 	ring  []*event     // the event with the number n is at n % len(ring)
 	first uint64       // the number of the oldest event that is kept
 	next  uint64       // the number of the next event
+	gap   uint64       // the number of the first event that was kept again after some had not been
 	bytes int64
 
 	recording atomic.Bool   // there is a client, or was one a moment ago
@@ -214,7 +215,7 @@ func (h *Events) after(id string) (uint64, bool) {
 	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return seq + 1, seq+1 >= h.first && seq < h.next
+	return seq + 1, seq+1 >= h.first && seq >= h.gap && seq < h.next
 }
 
 // dispatch wakes the clients that have something to read, all of an interval together.
@@ -295,7 +296,7 @@ func (h *Events) rest() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ring, h.bytes = nil, 0
-	h.first = h.next
+	h.first, h.gap = h.next, h.next // who has seen the one before misses what has no number from now on
 }
 
 // join adds a client. Events from then on are kept.

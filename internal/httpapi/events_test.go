@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/taskhost/taskhost/internal/httpapi"
 	"github.com/taskhost/taskhost/manager"
 )
 
@@ -116,6 +118,23 @@ func TestStreamOfAllThatMatch(t *testing.T) {
 	}
 	if e, _ := s.stream("/v1/events?last_event_id=00112233aabb-7").next(); e.event != "reset" {
 		t.Errorf("an id of another process: %+v", e)
+	}
+}
+
+// TestNothingIsKeptWhileNobodyListens comes back with the last id after events that were not kept.
+func TestNothingIsKeptWhileNobodyListens(t *testing.T) {
+	s := start(t, setup{plugins: []string{"upper=upper-wat"}, events: httpapi.EventsConfig{Linger: time.Millisecond}})
+	st := s.stream("/v1/events")
+	s.do("POST", "/v1/tasks?step=upper", "seen")
+	_, last := st.until("finish")
+	st.close()
+	waitFor(t, "the hub to rest", func() bool { return !s.events.Recording() })
+	s.run("upper", "missed")
+	st = s.stream("/v1/events", "Last-Event-ID", last.id)
+	s.do("POST", "/v1/tasks?step=upper", "seen again")
+	first, _ := st.next()
+	if kinds, _ := st.until("finish"); first.event != "reset" || strings.Join(kinds, " ") != "submit start finish" {
+		t.Errorf("%+v, then %v", first, kinds)
 	}
 }
 

@@ -13,3 +13,6 @@ func (a *API) Sample(now time.Time) { a.history.sample(a.history.ctx, now) }
 
 // BucketOf is the longest duration of the bucket that a duration falls into, in seconds.
 func BucketOf(d time.Duration) float64 { return bucketTop(bucket(d)) }
+
+// BodiesHeld is how many bytes of large bodies are held.
+func (a *API) BodiesHeld() int64 { return a.bodies.used.Load() }

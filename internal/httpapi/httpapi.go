@@ -60,6 +60,7 @@ type API struct {
 	waiting  atomic.Int64  // requests that wait for the end of a task
 	uploads  chan struct{} // one token for each upload that comes in
 	compiles chan struct{} // one for each that is compiled
+	bodies   bodyRoom      // of large bodies
 	document func() []byte // the OpenAPI document, made when it is first asked for
 	history  *history
 }
@@ -85,6 +86,7 @@ func New(cfg Config) (*API, error) {
 	a := &API{
 		cfg: cfg, mux: http.NewServeMux(), started: time.Now(), uploads: make(chan struct{}, maxUploads), compiles: make(chan struct{}, maxCompiles),
 	}
+	a.bodies.most = 4 * max(cfg.Limits.MaxInput, cfg.Limits.MaxUpload) // there is room for one that is within its own bound
 	a.huma = newHuma(a)
 	a.addTasks()
 	a.addSubmit()

@@ -51,7 +51,8 @@ type setup struct {
 	tasks   manager.Config
 	host    host.Config
 	events  httpapi.EventsConfig
-	role    auth.Role // of requests that name none; default admin
+	role    auth.Role     // of requests that name none; default admin
+	write   time.Duration // the write timeout of the server; default that of httpapi.HTTPServer
 }
 
 // guest reads a plugin that make plugins built.
@@ -133,6 +134,9 @@ func start(t testing.TB, o setup) *system {
 	}
 	s.server = httptest.NewUnstartedServer(nil)
 	s.server.Config = httpapi.HTTPServer(withRole(s.api, role), o.api.Limits, nil)
+	if o.write != 0 {
+		s.server.Config.WriteTimeout = o.write
+	}
 	s.server.Start()
 	s.client = s.server.Client()
 	s.client.Transport = &checker{t: t, inner: s.client.Transport, api: s.api}

@@ -119,6 +119,7 @@ func addAnswer[I any](a *API, o operation, do func(ctx context.Context, in *I) (
 		}
 		return &huma.StreamResponse{Body: func(c huma.Context) {
 			x, _ := c.(*exchange)
+			a.beginAnswer(x.w) // huma does not call SetStatus here
 			write(x.w, x.r)
 		}}, nil
 	})
@@ -196,8 +197,13 @@ func (x *exchange) SetStatus(status int) {
 	if x.status != 0 {
 		status = x.status
 	}
-	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(x.api.cfg.Limits.WriteTimeout + time.Minute)) // it may have waited
+	x.api.beginAnswer(x.w)
 	x.humaContext.SetStatus(status)
+}
+
+// beginAnswer gives an answer its time from now on: the request may have waited.
+func (a *API) beginAnswer(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.cfg.Limits.WriteTimeout + time.Minute))
 }
 
 // BodyWriter never fails: a client that is gone is no fault of the server.

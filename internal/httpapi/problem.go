@@ -175,6 +175,9 @@ func fromHuma(m *huma.ErrorModel) *Problem {
 
 // bodyProblem is the answer when a request's body cannot be read.
 func bodyProblem(err error) *Problem {
+	if abi.CodeOf(err) == abi.CodeUnavailable { // there is no room for it
+		return newProblem(err)
+	}
 	p := newProblem(abi.Errorf(abi.CodeInvalid, "the request's body cannot be read: %w", err))
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		p.Detail = "the request's body is larger than the " + strconv.FormatInt(tooLarge.Limit, 10) + " bytes that are allowed"

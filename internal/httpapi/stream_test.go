@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/internal/httpapi"
 	"github.com/taskhost/taskhost/manager"
 )
@@ -50,7 +51,7 @@ func TestSlowReaderGetsReset(t *testing.T) {
 		if e.event == "finish" && e.data.Task.Message == last && e.data.Task.Spec.Input == nil {
 			break
 		}
-		if e.event == "reset" { // it was further behind than the first reset said, and that one was lost to it
+		if e.event == "reset" { // the ring had gone past it once more: the event may be lost
 			s.events.TaskEvent(event(manager.EventFinish, "t", n))
 		}
 	}
@@ -204,4 +205,49 @@ func TestHistory(t *testing.T) {
 			t.Fatalf("%v is in the bucket up to %v s", d, top)
 		}
 	}
+}
+
+// TestStreamsEndWithTheirToken takes a token away whose streams are open.
+func TestStreamsEndWithTheirToken(t *testing.T) {
+	s := start(t, setup{plugins: []string{"upper=upper-wat"}, events: httpapi.EventsConfig{Ping: 20 * time.Millisecond}})
+	g := s.guard(httpapi.Limits{})
+	s.do("POST", "/v1/queues/q/pause", nil)
+	task := want[manager.Task](t, s.do("POST", "/v1/tasks?step=upper&queue=q", "x"), http.StatusCreated)
+	_, short, err := g.tokens.Create("short", auth.RoleRead, time.Now().Add(2*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(path, token string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.URL+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		res, err := g.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { res.Body.Close() })
+		return res
+	}
+	ends := func(what string, res *http.Response) {
+		t.Helper()
+		if data, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(data), ": ping") {
+			t.Errorf("%s: %v %q", what, err, data)
+		}
+	}
+	all, one, expires := ask("/v1/events", g.token), ask("/v1/tasks/"+task.ID+"/events", g.token), ask("/v1/events", short)
+	ends("an expired token", expires) // those of the other one go on meanwhile
+	if _, err := g.tokens.Remove(g.id); err != nil {
+		t.Fatal(err)
+	}
+	ends("all events of a removed token", all)
+	ends("one task's events of a removed token", one)
+	if res := ask("/v1/events", g.token); res.StatusCode != http.StatusUnauthorized {
+		t.Error(res.Status)
+	}
+	waitFor(t, "no streams", func() bool {
+		return want[httpapi.ServerStats](t, s.do("GET", "/v1/stats", nil), http.StatusOK).Clients == 0
+	})
 }

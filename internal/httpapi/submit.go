@@ -125,18 +125,12 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	spec, digest, err := a.readSpec(w, r, q)
-	if err != nil {
-		a.fail(w, r, err)
-		return
-	}
-	trace(&spec, r.Header)
-	t, replayed, err := a.submitOnce(r.Context(), spec, r.Header["Idempotency-Key"], digest)
+	t, replayed, err := a.submitBody(w, r, q)
 	if err == nil && wait > 0 {
 		if ended, e := a.await(r.Context(), t.ID, wait); e == nil {
 			t = ended
 		}
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.cfg.Limits.WriteTimeout + time.Minute))
+		a.beginAnswer(w)
 	}
 	if err == nil {
 		err = include(&t, splitList(q["include"]))
@@ -155,6 +149,19 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request) {
 	writeTask(w, status, &t)
 }
 
+// submitBody submits the task that a request's body has.
+func (a *API) submitBody(w http.ResponseWriter, r *http.Request, q url.Values) (t manager.Task, replayed bool, err error) {
+	b := a.newBody(w, r, a.cfg.Limits.MaxInput)
+	counted, release := a.bodies.within(w, r, b)
+	defer release()
+	spec, digest, err := a.readSpec(r, q, b, counted)
+	if err != nil {
+		return t, false, err
+	}
+	trace(&spec, r.Header)
+	return a.submitOnce(r.Context(), spec, r.Header["Idempotency-Key"], digest)
+}
+
 // trace gives a task the trace of the request that submits it, unless it names one itself. As the standard wants it, a header that cannot
 // be read is passed over.
 func trace(spec *manager.Spec, h http.Header) {
@@ -165,8 +172,8 @@ func trace(spec *manager.Spec, h http.Header) {
 	}
 }
 
-// readSpec reads what is to be submitted, and the digest that tells one request from another if there is an Idempotency-Key.
-func (a *API) readSpec(w http.ResponseWriter, r *http.Request, q url.Values) (spec manager.Spec, digest string, err error) {
+// readSpec reads what is to be submitted, and the digest that tells one request from another if there is an Idempotency-Key. counted reads b.
+func (a *API) readSpec(r *http.Request, q url.Values, b *bodyReader, counted io.Reader) (spec manager.Spec, digest string, err error) {
 	contentType := ""
 	if ct := r.Header["Content-Type"]; len(ct) > 0 {
 		contentType = ct[0]
@@ -179,13 +186,12 @@ func (a *API) readSpec(w http.ResponseWriter, r *http.Request, q url.Values) (sp
 	} else if err = onlyQuery(q, "wait", "include"); err != nil {
 		return spec, "", err
 	}
-	b := a.newBody(w, r, a.cfg.Limits.MaxInput)
 	buf := getBuffer()
 	defer putBuffer(buf)
 	if n := r.ContentLength; n > 0 && n <= maxPooled {
 		buf.Grow(int(n) + bytes.MinRead)
 	}
-	_, err = buf.ReadFrom(b)
+	_, err = buf.ReadFrom(counted)
 	b.done()
 	if err != nil {
 		return spec, "", bodyProblem(err)

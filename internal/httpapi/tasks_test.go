@@ -2,9 +2,12 @@ package httpapi_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/manager"
@@ -163,4 +166,45 @@ func TestFailuresAreAnswers(t *testing.T) {
 			t.Errorf("%s: %s", body, p.Detail)
 		}
 	}
+}
+
+// TestAnswersAfterAWait waits for longer than the server gives to an answer.
+func TestAnswersAfterAWait(t *testing.T) {
+	s := start(t, setup{plugins: []string{"upper=upper-wat"}, api: hasty(), write: 100 * time.Millisecond})
+	s.do("POST", "/v1/queues/q/pause", nil)
+	batch := want[manager.Batch](t, s.do("POST", "/v1/batches", map[string]any{"tasks": []any{
+		map[string]any{"steps": []string{"upper"}, "queue": "q", "content": "x"},
+	}}), http.StatusCreated)
+	path := "/v1/tasks/" + batch.Tasks[0].ID
+	var all sync.WaitGroup
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{
+		{"POST", "/v1/tasks?step=upper&queue=q&wait=300ms", 201},
+		{"POST", "/v1/tasks?step=upper&queue=q&wait=300ms&include=none", 400},
+		{"GET", path + "?wait=300ms", 200},
+		{"HEAD", path + "?wait=300ms", 200},
+		{"GET", path + "/result?wait=300ms", 202},
+		{"HEAD", path + "/result?wait=300ms", 202},
+		{"GET", "/v1/batches/" + batch.ID + "?wait=300ms", 200},
+	} {
+		all.Go(func() {
+			req, err := http.NewRequestWithContext(t.Context(), c.method, s.server.URL+c.path, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			res, err := s.client.Do(req)
+			if err != nil {
+				t.Errorf("%s %s: %v", c.method, c.path, err)
+				return
+			}
+			defer res.Body.Close()
+			if data, err := io.ReadAll(res.Body); err != nil || res.StatusCode != c.status {
+				t.Errorf("%s %s: %d %s %v", c.method, c.path, res.StatusCode, data, err)
+			}
+		})
+	}
+	all.Wait()
 }

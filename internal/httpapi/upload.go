@@ -84,7 +84,10 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer release()
-	files, err := a.readUpload(w, r)
+	b := a.newBody(w, r, a.cfg.Limits.MaxUpload)
+	counted, done := a.bodies.within(w, r, b)
+	defer done()
+	files, err := a.readUpload(r, b, counted)
 	status := http.StatusOK
 	var v abi.VersionInfo
 	if err == nil {
@@ -93,6 +96,7 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) {
 	if !dryRun {
 		a.cfg.Audit(r.Context(), "plugin.upload", name+" "+string(v.Digest), err)
 	}
+	a.beginAnswer(w) // it may have waited for others
 	if err != nil {
 		p := a.problem(r.Context(), err)
 		if p.Code == abi.CodeTimeout { // its start took too long: that is about the plugin
@@ -141,9 +145,8 @@ func uploadQuery(r *http.Request) (dryRun bool, err error) {
 	}
 }
 
-// readUpload reads the files that a request has.
-func (a *API) readUpload(w http.ResponseWriter, r *http.Request) (f plugindir.Files, err error) {
-	b := a.newBody(w, r, a.cfg.Limits.MaxUpload)
+// readUpload reads the files that a request has. counted reads b.
+func (a *API) readUpload(r *http.Request, b *bodyReader, counted io.Reader) (f plugindir.Files, err error) {
 	defer b.done()
 	t, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {
@@ -151,16 +154,16 @@ func (a *API) readUpload(w http.ResponseWriter, r *http.Request) (f plugindir.Fi
 	}
 	switch t {
 	case "application/wasm":
-		f.Wasm, err = io.ReadAll(b)
+		f.Wasm, err = io.ReadAll(counted)
 	case "application/json":
-		f.Manifest, err = io.ReadAll(b)
+		f.Manifest, err = io.ReadAll(counted)
 	case "multipart/form-data":
 		// The reader of the parts wants a request, whose body is the one that moves deadlines.
 		if params["boundary"] == "" {
 			return f, abi.Errorf(abi.CodeInvalid, "multipart/form-data without a boundary")
 		}
 		part := *r
-		part.Body = io.NopCloser(b)
+		part.Body = io.NopCloser(counted)
 		err = readParts(&part, &f)
 	default:
 		return f, abi.Errorf(abi.CodeInvalid, "the content type is %.100q; give application/wasm, application/json or multipart/form-data", t)

@@ -39,7 +39,9 @@ type Config struct {
 type Dir struct {
 	cfg Config
 
-	mu sync.Mutex // of all changes
+	mu       sync.Mutex // guards changing
+	changing map[string]*change
+	files    sync.RWMutex // of what is in the folder itself, for as long as files are read or written; a change holds it last
 
 	eventsMu sync.Mutex
 	loaded   map[string]host.Event    // what was loaded and is to be kept
@@ -47,6 +49,33 @@ type Dir struct {
 	closed   bool
 	kick     chan struct{} // has room for one
 	done     chan struct{}
+}
+
+// change is the lock of the changes of one plugin: one at a time, for as long as that takes, and beside those of others.
+type change struct {
+	mu    sync.Mutex
+	users int // those that hold it or wait for it
+}
+
+// change begins a change of a plugin; the caller calls done.
+func (d *Dir) change(name string) (done func()) {
+	d.mu.Lock()
+	c := d.changing[name]
+	if c == nil {
+		c = &change{}
+		d.changing[name] = c
+	}
+	c.users++
+	d.mu.Unlock()
+	c.mu.Lock()
+	return func() {
+		c.mu.Unlock()
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if c.users--; c.users == 0 {
+			delete(d.changing, name)
+		}
+	}
 }
 
 // Files are the files of one version. A nil one is missing.
@@ -66,7 +95,8 @@ const (
 	hidden   = ".versions"
 	wasmFile = "plugin.wasm"
 	jsonFile = "plugin.json"
-	nextFile = "next" // names the version whose files are being put into the plugin folder
+	goneName = ".gone-" // with the name of a plugin: its versions, which are being removed
+	nextFile = "next"   // names the version whose files are being put into the plugin folder
 )
 
 // Open opens a folder, which must be there, and finishes what an earlier process had begun. The caller must call Close.
@@ -86,7 +116,8 @@ func Open(cfg Config) (*Dir, error) {
 		return nil, abi.Errorf(abi.CodeInvalid, "Keep is %d; at least the current version is kept", cfg.Keep)
 	}
 	d := &Dir{
-		cfg: cfg, loaded: map[string]host.Event{}, removed: map[string]chan struct{}{}, kick: make(chan struct{}, 1), done: make(chan struct{}),
+		cfg: cfg, changing: map[string]*change{}, loaded: map[string]host.Event{}, removed: map[string]chan struct{}{},
+		kick: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	d.finish()
 	go d.work()
@@ -148,8 +179,7 @@ func (d *Dir) work() {
 
 // keep keeps the version that the files of a plugin make, if it is the one with the digest. touch makes it the newest if it was kept before.
 func (d *Dir) keep(name string, digest abi.Digest, touch bool) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.change(name)()
 	dir, err := d.versionDir(name, digest)
 	if err != nil {
 		return err
@@ -204,8 +234,8 @@ func listsPaths(m *abi.Manifest) bool {
 
 // Current reads the files of a plugin as they are in the folder. Without any the error is CodeNotFound.
 func (d *Dir) Current(name string) (Files, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.files.RLock()
+	defer d.files.RUnlock()
 	if !abi.ValidName(name) {
 		return Files{}, abi.Errorf(abi.CodeInvalid, "%.128q cannot name a plugin", name)
 	}
@@ -265,28 +295,29 @@ func unavailable(err error) error {
 	return abi.Errorf(abi.CodeUnavailable, "the plugin folder: %w", err)
 }
 
-// Put keeps a version, and makes its files those of the plugin: activate, which may be nil, is called when the version is kept and
-// nothing else is changed yet; when it fails, nothing is.
+// Put keeps a version, and makes its files those of the plugin: activate, which may be nil, is called when the version is on the disk and
+// nothing else is changed yet; when it fails, nothing is, and the version is not kept.
 func (d *Dir) Put(name string, digest abi.Digest, f Files, activate func() error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.change(name)()
 	dir, err := d.versionDir(name, digest)
 	if err != nil {
 		return err
 	}
 	d.keepBefore(name)
-	_, err = os.Stat(dir)
-	had := err == nil
-	if !had {
-		if err := d.store(name, digest, f); err != nil {
+	tmp := ""
+	if _, err := os.Stat(dir); err != nil {
+		if tmp, err = prepare(dir, f); err != nil {
 			return err
 		}
+		defer os.RemoveAll(tmp)
 	}
 	if activate != nil {
 		if err := activate(); err != nil {
-			if !had {
-				_ = os.RemoveAll(dir)
-			}
+			return err
+		}
+	}
+	if tmp != "" {
+		if err := commit(tmp, dir); err != nil {
 			return err
 		}
 	}
@@ -308,8 +339,7 @@ func (d *Dir) keepBefore(name string) {
 // Restore makes the files of a version that is kept those of the plugin again; activate is called before anything is changed, with the
 // files, and nothing is when it fails. A version that is not kept is CodeNotFound.
 func (d *Dir) Restore(name string, digest abi.Digest, activate func(Files) error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.change(name)()
 	dir, err := d.versionDir(name, digest)
 	if err != nil {
 		return err
@@ -328,14 +358,9 @@ func (d *Dir) Restore(name string, digest abi.Digest, activate func(Files) error
 	return d.restore(name, digest)
 }
 
-// Versions lists the versions of a plugin that are kept, the one that became current last first.
+// Versions lists the versions of a plugin that are kept, the one that became current last first. It does not wait for changes: a version
+// is there or not, as a whole.
 func (d *Dir) Versions(name string) ([]Version, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.versions(name)
-}
-
-func (d *Dir) versions(name string) ([]Version, error) {
 	if !abi.ValidName(name) {
 		return nil, nil
 	}
@@ -369,8 +394,7 @@ func (d *Dir) versions(name string) ([]Version, error) {
 // Remove removes the files of a plugin and its versions. The host notices when it looks at the folder: gone is closed then. A plugin
 // without files is CodeNotFound.
 func (d *Dir) Remove(name string) (gone <-chan struct{}, err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.change(name)()
 	if _, err := d.current(name); abi.CodeOf(err) == abi.CodeNotFound {
 		return nil, err
 	}
@@ -381,15 +405,15 @@ func (d *Dir) Remove(name string) (gone <-chan struct{}, err error) {
 		d.removed[name] = c
 	}
 	d.eventsMu.Unlock()
+	d.files.Lock()
+	defer d.files.Unlock()
 	for _, file := range []string{d.file(name, ".json"), d.file(name, ".wasm")} {
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, unavailable(err)
 		}
 	}
-	if err := os.RemoveAll(filepath.Join(d.cfg.Path, hidden, name)); err != nil {
-		return nil, unavailable(err)
-	}
-	return c, nil
+	folder := filepath.Join(d.cfg.Path, hidden, name)
+	return c, unavailableOr(discard(folder, filepath.Join(filepath.Dir(folder), goneName+name)))
 }
 
 // Path is the plugin folder.

@@ -93,6 +93,38 @@ func TestRefusedVersionChangesNothing(t *testing.T) {
 	}
 }
 
+// TestOthersDoNotWaitForAChange looks at a plugin, and changes another one, while a version is activated.
+func TestOthersDoNotWaitForAChange(t *testing.T) {
+	d := open(t, plugindir.Config{Path: t.TempDir()})
+	first, files := version(1)
+	if err := d.Put("p", first, files, nil); err != nil {
+		t.Fatal(err)
+	}
+	look := func() error {
+		if list, err := d.Versions("p"); err != nil || len(list) != 1 || list[0].Digest != first {
+			t.Errorf("%+v %v", list, err)
+		}
+		if f, err := d.Current("p"); err != nil || string(f.Wasm) != "module 1" {
+			t.Errorf("%+v %v", f, err)
+		}
+		digest, files := version(3)
+		return d.Put("other", digest, files, nil)
+	}
+	second, files := version(2)
+	if err := d.Put("p", second, files, look); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := d.Versions("p"); err != nil || len(list) != 2 || list[0].Digest != second {
+		t.Errorf("%+v %v", list, err)
+	}
+	if _, err := d.Remove("p"); err != nil {
+		t.Error(err)
+	}
+	if list, err := d.Versions("p"); err != nil || len(list) != 0 {
+		t.Errorf("%+v %v", list, err)
+	}
+}
+
 // TestPutIsFinished opens a folder in which a process went down between the files of a version.
 func TestPutIsFinished(t *testing.T) {
 	dir := t.TempDir()

@@ -33,32 +33,64 @@ func (d *Dir) store(name string, digest abi.Digest, f Files) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return unavailable(err)
-	}
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), "tmp-")
+	tmp, err := prepare(dir, f)
 	if err != nil {
-		return unavailable(err)
+		return err
 	}
 	defer os.RemoveAll(tmp)
+	return commit(tmp, dir)
+}
+
+// prepare writes the files of a version into a folder beside its own, and waits until they are on the disk.
+func prepare(dir string, f Files) (tmp string, err error) {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return "", unavailable(err)
+	}
+	if tmp, err = os.MkdirTemp(filepath.Dir(dir), "tmp-"); err != nil {
+		return "", unavailable(err)
+	}
+	if err := fill(tmp, f); err != nil {
+		_ = os.RemoveAll(tmp)
+		return "", unavailable(err)
+	}
+	return tmp, nil
+}
+
+func fill(tmp string, f Files) error {
 	if err := os.Chmod(tmp, 0o755); err != nil {
-		return unavailable(err)
+		return err
 	}
 	for file, data := range map[string][]byte{wasmFile: f.Wasm, jsonFile: f.Manifest} {
 		if data == nil {
 			continue
 		}
 		if err := writeFile(filepath.Join(tmp, file), data); err != nil {
-			return unavailable(err)
+			return err
 		}
 	}
-	if err := syncDir(tmp); err != nil {
-		return unavailable(err)
-	}
+	return syncDir(tmp)
+}
+
+// commit makes what was prepared the folder of a version.
+func commit(tmp, dir string) error {
 	if err := os.Rename(tmp, dir); err != nil {
 		return unavailable(err)
 	}
 	return unavailableOr(syncDir(filepath.Dir(dir)))
+}
+
+// discard removes a folder, by way of another name: who looks sees all of it or nothing, and what an interrupted one leaves is passed over.
+func discard(dir, by string) error {
+	if err := os.RemoveAll(by); err != nil {
+		return err
+	}
+	if err := os.Rename(dir, by); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	return os.RemoveAll(by)
 }
 
 func unavailableOr(err error) error {
@@ -101,6 +133,11 @@ func (d *Dir) restore(name string, digest abi.Digest) error {
 	if err := writeFile(note, []byte(digest)); err != nil {
 		return unavailable(err)
 	}
+	if err := syncDir(filepath.Dir(note)); err != nil {
+		return unavailable(err)
+	}
+	d.files.Lock()
+	defer d.files.Unlock()
 	for _, file := range []struct{ from, to string }{
 		{filepath.Join(dir, jsonFile), d.file(name, ".json")},
 		{filepath.Join(dir, wasmFile), d.file(name, ".wasm")},
@@ -146,6 +183,10 @@ func (d *Dir) finish() {
 	}
 	for _, p := range plugins {
 		folder := filepath.Join(d.cfg.Path, hidden, p.Name())
+		if strings.HasPrefix(p.Name(), goneName) {
+			_ = os.RemoveAll(folder)
+			continue
+		}
 		left, _ := os.ReadDir(folder)
 		for _, l := range left {
 			if strings.HasPrefix(l.Name(), "tmp-") {
@@ -172,7 +213,7 @@ func (d *Dir) finish() {
 
 // prune forgets the oldest versions of a plugin, but not the one that is current.
 func (d *Dir) prune(name string, current abi.Digest) error {
-	list, err := d.versions(name)
+	list, err := d.Versions(name)
 	if err != nil {
 		return err
 	}
@@ -183,7 +224,7 @@ func (d *Dir) prune(name string, current abi.Digest) error {
 		}
 		if kept++; kept > d.cfg.Keep {
 			if dir, err := d.versionDir(name, v.Digest); err == nil {
-				_ = os.RemoveAll(dir)
+				_ = discard(dir, filepath.Join(filepath.Dir(dir), "tmp-gone"))
 			}
 		}
 	}

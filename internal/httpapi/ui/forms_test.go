@@ -2,14 +2,18 @@ package ui_test
 
 import (
 	"bytes"
+	"io"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/taskhost/taskhost/internal/auth"
+	"github.com/taskhost/taskhost/internal/httpapi/ui"
 	"github.com/taskhost/taskhost/manager"
 )
 
@@ -254,6 +258,31 @@ func TestFormOfAnUpload(t *testing.T) {
 		}
 	}
 	s.confirm(t, "/plugins/upper-wat/remove", url.Values{})
+}
+
+// unread fails a test that reads it.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body is read")
+	return 0, io.ErrUnexpectedEOF
+}
+
+// TestUploadsOfOthersAreNotRead uploads with roles that may not.
+func TestUploadsOfOthersAreNotRead(t *testing.T) {
+	pages, err := ui.New(ui.Config{API: server(t).api})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, role := range []auth.Role{auth.RoleRead, auth.RoleSubmit, auth.RoleOperate} {
+		r := httptest.NewRequestWithContext(auth.With(t.Context(), auth.Principal{ID: "x", Role: role}), http.MethodPost, "/plugins", unread{t})
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		w := httptest.NewRecorder()
+		pages.ServeHTTP(w, r)
+		if w.Code != http.StatusForbidden {
+			t.Errorf("%s: status %d", role, w.Code)
+		}
+	}
 }
 
 func TestFormsOfAPlugin(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/client"
+	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/manager"
 )
 
@@ -149,6 +150,9 @@ func (s *server) try(q *request, name string) error {
 
 // upload takes a plugin from a form, for browsers without scripts.
 func (s *server) upload(q *request) error {
+	if err := auth.Require(q.ctx(), auth.RoleAdmin); err != nil { // before the body is read
+		return err
+	}
 	form, err := q.r.MultipartReader()
 	if err != nil {
 		return abi.Errorf(abi.CodeInvalid, "the form cannot be read: %w", err)
