@@ -45,7 +45,8 @@ type service struct {
 	http      *http.Server
 	handler   atomic.Pointer[http.Handler] // nil as long as it starts
 	serving   sync.WaitGroup
-	failed    chan error // a listener that does not listen any more
+	requests  atomic.Int64 // that are being answered
+	failed    chan error   // a listener that does not listen any more
 
 	tracing  *monitor.Tracing // nil: no traces
 	registry *prometheus.Registry
@@ -144,7 +145,7 @@ func (s *service) listen(ctx context.Context) (err error) {
 		}
 	}
 	limits := s.limits()
-	s.http = httpapi.HTTPServer(s.monitor.HTTP(s.auth.Handler(monitor.Route(http.HandlerFunc(s.serveHTTP)))), limits, s.log.Logger)
+	s.http = httpapi.HTTPServer(s.guard(s.monitor.HTTP(s.auth.Handler(monitor.Route(http.HandlerFunc(s.serveHTTP))))), limits, s.log.Logger)
 	if s.certs != nil {
 		s.http.TLSConfig = s.certs.config()
 	}
