@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime/debug"
+	"time"
 )
 
 // guard is before everything that answers requests: it counts those that are being answered, and takes care of handlers that panic.
@@ -19,6 +20,20 @@ func (s *service) guard(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(g, r)
 	})
+}
+
+// answered waits until no request is being answered, and returns how many are after a time.
+func (s *service) answered(limit time.Duration) int64 {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for over := time.After(limit); s.requests.Load() > 0; {
+		select {
+		case <-tick.C:
+		case <-over:
+			return s.requests.Load()
+		}
+	}
+	return 0
 }
 
 // panicked tells the log about a panic, and answers the request, or cuts an answer off that has begun.

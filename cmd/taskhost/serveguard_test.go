@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 // guardServer serves a handler as a server does, and returns what the log gets.
@@ -22,6 +23,34 @@ func guardServer(t *testing.T, h http.HandlerFunc) (*service, *httptest.Server, 
 	srv.Start()
 	t.Cleanup(srv.Close)
 	return s, srv, out
+}
+
+// TestStopWaitsForHandlers has a handler that works on after its connection was cut off.
+func TestStopWaitsForHandlers(t *testing.T) {
+	began, end := make(chan struct{}), make(chan struct{})
+	s, srv, _ := guardServer(t, func(_ http.ResponseWriter, r *http.Request) {
+		close(began)
+		<-r.Context().Done()
+		<-end
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if res, err := srv.Client().Get(srv.URL); err == nil {
+			_ = res.Body.Close()
+			t.Error("it was answered")
+		}
+	}()
+	<-began
+	_ = srv.Config.Close()
+	<-done
+	if n := s.answered(20 * time.Millisecond); n != 1 {
+		t.Errorf("%d requests are being answered", n)
+	}
+	time.AfterFunc(20*time.Millisecond, func() { close(end) })
+	if n := s.answered(time.Minute); n != 0 {
+		t.Errorf("%d requests are being answered", n)
+	}
 }
 
 func TestPanicsAreToldAndAnswered(t *testing.T) {

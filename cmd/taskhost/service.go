@@ -306,6 +306,9 @@ func (s *service) run(ctx context.Context, hangups <-chan os.Signal, load func()
 // lastAnswers is how long answers that are under way may take when the tasks have stopped.
 const lastAnswers = 3 * time.Second
 
+// lastHandlers is how long handlers may take that were cut off, before what they use is closed.
+const lastHandlers = 2 * time.Second
+
 // stop ends everything: no new connections, running tasks have the drain time, then the rest.
 func (s *service) stop() error {
 	s.state.Store(serverStopping)
@@ -368,6 +371,9 @@ func (s *service) shutdown() (wait func()) {
 		cancel()
 		_ = s.http.Close()
 		s.serving.Wait()
+		if n := s.answered(lastHandlers); n > 0 {
+			s.log.Warn("requests are still being answered while the server stops", "requests", n)
+		}
 	}
 }
 
