@@ -40,6 +40,7 @@ type Host struct {
 	bareWASI  api.Module            // WASI for plugins without folders
 	memory    *linmem.System
 	budget    *budget
+	stays     sync.Once // tells that machine code stays in memory
 
 	mu      sync.RWMutex
 	plugins map[string]*plugin

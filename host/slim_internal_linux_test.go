@@ -1,14 +1,19 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
 	"testing"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/taskhost/taskhost/abi"
 )
@@ -70,6 +75,61 @@ func TestLoadedPluginsAreSlim(t *testing.T) {
 	}
 	if m := h.plugins["p"].current.source.modules[0]; m.wasm != nil {
 		t.Error("after the rollback the module is in memory")
+	}
+}
+
+// TestMemoryStaysWhenItCannotBeMapped holds that memory is as before after a mapping that fails, and has the file's content after one that
+// does not.
+func TestMemoryStaysWhenItCannotBeMapped(t *testing.T) {
+	size := 4 * os.Getpagesize()
+	memory, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Munmap(memory) }()
+	copy(memory, "memory")
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, append([]byte("a file"), make([]byte, size)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		flag int
+		ok   bool
+		want string
+	}{{os.O_WRONLY, false, "memory"}, {os.O_RDONLY, true, "a file"}} {
+		f, err := os.OpenFile(path, c.flag, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := mapOver(f, memory); (err == nil) != c.ok || !strings.HasPrefix(string(memory), c.want) {
+			t.Errorf("%v, %q", err, memory[:8])
+		}
+		_ = f.Close()
+	}
+	if !remote(unix.NFS_SUPER_MAGIC) || !remote(unix.FUSE_SUPER_MAGIC) || remote(unix.EXT4_SUPER_MAGIC) || remote(unix.TMPFS_MAGIC) {
+		t.Error("a type of file system is taken for another one")
+	}
+}
+
+// TestCodeThatStaysIsToldOnce has a folder of the cache in which no file can be made.
+func TestCodeThatStaysIsToldOnce(t *testing.T) {
+	var out bytes.Buffer
+	h, err := New(t.Context(), Config{CacheDir: "../build/cache/test", Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close(context.Background())
+	h.cfg.CacheDir = filepath.Join(t.TempDir(), "none")
+	for _, name := range []string{"p", "q"} {
+		if _, err := h.Swap(t.Context(), name, Source{Wasm: guestFile(t, "upper-go")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := strings.Count(out.String(), "stays in memory"); n != 1 {
+		t.Errorf("told %d times:\n%s", n, out.String())
+	}
+	if res, err := h.Run(t.Context(), abi.Call{Plugin: "q", Input: []byte("hello")}, nil); err != nil || string(res.Output) != "HELLO" {
+		t.Errorf("%q, %v", res.Output, err)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/taskhost/taskhost/abi"
 )
 
 // slimFrom is the size of machine code from which it pays to put it into a file, in bytes.
@@ -26,7 +28,9 @@ func (i *instance) slim() {
 		for name := range m.ExportedFunctionDefinitions() {
 			if code := machineCode(m.ExportedFunction(name)); len(code) >= slimFrom {
 				if err := i.v.host.pageOut(code); err != nil {
-					i.v.host.cfg.Logger.Debug("machine code stays in memory", "plugin", i.v.name, "error", err)
+					i.v.host.stays.Do(func() {
+						i.v.host.cfg.Logger.Warn("machine code of plugins stays in memory", "plugin", i.v.name, "error", err)
+					})
 				}
 			}
 			break
@@ -46,7 +50,8 @@ func machineCode(f api.Function) (code []byte) {
 }
 
 // pageOut puts machine code into a file and maps that in the place of the memory, at the same address and with the same content: what runs
-// comes back page by page, and what does not costs no memory. The change is made at once for all threads; code that runs goes on.
+// comes back page by page, and what does not costs no memory. The file is on the disk before any code depends on it. After an error the
+// code is in memory as before. A network file system gets none: a read that fails there would end the process.
 func (h *Host) pageOut(code []byte) error {
 	page := os.Getpagesize()
 	start := unsafe.Pointer(unsafe.SliceData(code))
@@ -59,11 +64,45 @@ func (h *Host) pageOut(code []byte) error {
 		return err
 	}
 	defer f.Close() // the mapping keeps it
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
+		return err
+	}
+	if remote(uint32(st.Type)) {
+		return abi.Errorf(abi.CodeUnavailable, "the folder of the cache, %s, is on a network file system", h.cfg.CacheDir)
+	}
 	if _, err := f.Write(whole); err != nil {
 		return err
 	}
-	_, err = unix.MmapPtr(int(f.Fd()), 0, start, uintptr(len(whole)), unix.PROT_READ|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_FIXED)
-	return err
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return mapOver(f, whole)
+}
+
+// remote says whether a type of file system may lose its server.
+func remote(magic uint32) bool {
+	switch magic {
+	case unix.NFS_SUPER_MAGIC, unix.SMB_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC, unix.CIFS_SUPER_MAGIC, unix.FUSE_SUPER_MAGIC,
+		unix.CEPH_SUPER_MAGIC, unix.AFS_SUPER_MAGIC, unix.V9FS_MAGIC:
+		return true
+	}
+	return false
+}
+
+// mapOver maps a file in the place of memory, at once for all threads; code there that runs goes on. The file is mapped elsewhere first and
+// then moved, so that the memory is there as before when it cannot be mapped.
+func mapOver(f *os.File, memory []byte) error {
+	size := uintptr(len(memory))
+	fresh, err := unix.MmapPtr(int(f.Fd()), 0, nil, size, unix.PROT_READ|unix.PROT_EXEC, unix.MAP_PRIVATE)
+	if err != nil {
+		return os.NewSyscallError("mmap", err)
+	}
+	_, err = unix.MremapPtr(fresh, size, unsafe.Pointer(unsafe.SliceData(memory)), size, unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED)
+	if err != nil {
+		_ = unix.MunmapPtr(fresh, size)
+	}
+	return os.NewSyscallError("mremap", err)
 }
 
 // forgetBodies drops the functions' code in the binary format, which the engine needs no more once they are compiled.

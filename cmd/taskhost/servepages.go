@@ -8,7 +8,7 @@ import (
 
 // addPages adds the web page.
 func (s *service) addPages(mux *http.ServeMux) error {
-	pages, err := ui.New(ui.Config{API: s.api, Version: version, Tokens: s.tokens.Required(), Logger: s.log.Logger})
+	pages, err := ui.New(ui.Config{API: s.api, Version: version, Tokens: s.tokens.Required, Logger: s.log.Logger})
 	if err == nil {
 		mux.Handle("/", pages)
 	}

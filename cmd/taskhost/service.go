@@ -45,7 +45,8 @@ type service struct {
 	http      *http.Server
 	handler   atomic.Pointer[http.Handler] // nil as long as it starts
 	serving   sync.WaitGroup
-	failed    chan error // a listener that does not listen any more
+	requests  atomic.Int64 // that are being answered
+	failed    chan error   // a listener that does not listen any more
 
 	tracing  *monitor.Tracing // nil: no traces
 	registry *prometheus.Registry
@@ -144,7 +145,7 @@ func (s *service) listen(ctx context.Context) (err error) {
 		}
 	}
 	limits := s.limits()
-	s.http = httpapi.HTTPServer(s.monitor.HTTP(s.auth.Handler(monitor.Route(http.HandlerFunc(s.serveHTTP)))), limits, s.log.Logger)
+	s.http = httpapi.HTTPServer(s.guard(s.monitor.HTTP(s.auth.Handler(monitor.Route(http.HandlerFunc(s.serveHTTP))))), limits, s.log.Logger)
 	if s.certs != nil {
 		s.http.TLSConfig = s.certs.config()
 	}
@@ -305,6 +306,9 @@ func (s *service) run(ctx context.Context, hangups <-chan os.Signal, load func()
 // lastAnswers is how long answers that are under way may take when the tasks have stopped.
 const lastAnswers = 3 * time.Second
 
+// lastHandlers is how long handlers may take that were cut off, before what they use is closed.
+const lastHandlers = 2 * time.Second
+
 // stop ends everything: no new connections, running tasks have the drain time, then the rest.
 func (s *service) stop() error {
 	s.state.Store(serverStopping)
@@ -367,6 +371,9 @@ func (s *service) shutdown() (wait func()) {
 		cancel()
 		_ = s.http.Close()
 		s.serving.Wait()
+		if n := s.answered(lastHandlers); n > 0 {
+			s.log.Warn("requests are still being answered while the server stops", "requests", n)
+		}
 	}
 }
 

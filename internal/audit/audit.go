@@ -34,7 +34,7 @@ type Entry struct {
 type Config struct {
 	// Path of the newest file; older ones have .1, .2 and so on behind their name. Empty: there are no files.
 	Path string
-	// MaxBytes is the size at which another file begins. Default: 8 MiB.
+	// MaxBytes is the size at which another file begins; a file grows beyond it as long as none can. Default: 8 MiB.
 	MaxBytes int64
 	// MaxFiles is how many files there are at most, the newest included. Default: 8.
 	MaxFiles int
@@ -43,13 +43,14 @@ type Config struct {
 }
 
 const (
-	maxText = 1000      // bytes of each text of an entry
-	maxLast = 10_000    // entries that Last gives
-	maxLine = 64 << 10  // bytes of a line that Last reads
-	block   = 256 << 10 // bytes that Last reads at a time
-	maxSize = 1 << 30   // of Config.MaxBytes
-	maxMany = 1000      // of Config.MaxFiles
-	owner   = 0o600     // the mode of the files
+	maxText = 1000        // bytes of each text of an entry
+	maxLast = 10_000      // entries that Last gives
+	maxLine = 64 << 10    // bytes of a line that Last reads
+	block   = 256 << 10   // bytes that Last reads at a time
+	maxSize = 1 << 30     // of Config.MaxBytes
+	maxMany = 1000        // of Config.MaxFiles
+	pause   = time.Minute // after a file that could not be moved
+	owner   = 0o600       // the mode of the files
 )
 
 // Log is an audit log. Make one with Open, and Close it. It is safe for concurrent use.
@@ -59,7 +60,9 @@ type Log struct {
 	mu     sync.Mutex
 	file   *os.File // nil: there is none, or it could not be opened
 	size   int64
-	failed bool // the last entry could not be written
+	failed bool      // the last entry could not be written
+	again  time.Time // before which no other file is tried to begin
+	grows  bool      // which was told
 	closed bool
 }
 
@@ -157,17 +160,15 @@ func (l *Log) write(e Entry) error {
 	return err
 }
 
-// append writes a line, in another file if this one is full; l is locked. When no other file can begin, nothing is written: the bound holds.
+// append writes a line, in another file if this one is full; l is locked. When no other file can begin, this one grows.
 func (l *Log) append(line []byte) error {
 	if l.file == nil {
 		if err := l.open(); err != nil {
 			return err
 		}
 	}
-	if l.size > 0 && l.size+int64(len(line)) > l.cfg.MaxBytes {
-		if err := l.rotate(); err != nil {
-			return err
-		}
+	if l.size > 0 && l.size+int64(len(line)) > l.cfg.MaxBytes && !time.Now().Before(l.again) {
+		l.rotate()
 		if err := l.open(); err != nil {
 			return err
 		}
@@ -180,23 +181,60 @@ func (l *Log) append(line []byte) error {
 	return err
 }
 
-// rotate gives all files the next number, and drops the last; l is locked.
-func (l *Log) rotate() error {
-	err := l.file.Close()
+// rotate closes the file and gives all files the next number; l is locked. When that fails no file is lost: the newest one is in its place
+// again, and for a while nobody tries. It is told once, until it is possible again.
+func (l *Log) rotate() {
+	if err := l.file.Close(); err != nil {
+		l.cfg.Logger.Error("the audit log was not written to the end", "file", l.cfg.Path, "error", err)
+	}
 	l.file = nil
-	for n := l.cfg.MaxFiles - 1; n >= 0; n-- {
-		var e error
-		if n == l.cfg.MaxFiles-1 {
-			e = os.Remove(l.name(n))
-		} else {
-			e = os.Rename(l.name(n), l.name(n+1))
-		}
-		if e != nil && !errors.Is(e, fs.ErrNotExist) {
-			err = errors.Join(err, e)
+	err := l.shift() // what a process that was killed had put aside
+	if err == nil {
+		if err = os.Rename(l.cfg.Path, l.aside()); err == nil {
+			err = l.shift()
 		}
 	}
-	return err
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		l.again, l.grows = time.Time{}, false
+		return
+	}
+	if _, e := os.Lstat(l.cfg.Path); errors.Is(e, fs.ErrNotExist) {
+		err = errors.Join(err, os.Rename(l.aside(), l.cfg.Path))
+	}
+	if !l.grows {
+		l.cfg.Logger.Error("the audit log grows beyond its size: no other file can begin", "file", l.cfg.Path, "error", err)
+	}
+	l.again, l.grows = time.Now().Add(pause), true
 }
+
+// shift makes the file that was put aside the second one. Older ones move as far as the first free number; the last is dropped if there is
+// none. It stops at what cannot be moved, so that nothing is moved onto that. Without a file that was put aside, nothing happens.
+func (l *Log) shift() error {
+	if _, err := os.Lstat(l.aside()); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	if l.cfg.MaxFiles == 1 {
+		return os.Remove(l.aside())
+	}
+	free := 1
+	for ; free < l.cfg.MaxFiles-1; free++ {
+		if _, err := os.Lstat(l.name(free)); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	for n := free; n > 1; n-- {
+		if err := os.Rename(l.name(n-1), l.name(n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return os.Rename(l.aside(), l.name(1))
+}
+
+// aside is the name of the newest file while the others move.
+func (l *Log) aside() string { return l.cfg.Path + ".moving" }
 
 // name is that of the file with a number.
 func (l *Log) name(n int) string {
@@ -235,11 +273,15 @@ func (l *Log) files() ([]*os.File, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var files []*os.File
-	for n := range l.cfg.MaxFiles {
-		f, err := os.Open(l.name(n))
-		if errors.Is(err, fs.ErrNotExist) {
+	names := []string{l.cfg.Path, l.aside()}
+	for n := 1; n < l.cfg.MaxFiles; n++ {
+		names = append(names, l.name(n))
+	}
+	for _, name := range names {
+		if st, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) || err == nil && !st.Mode().IsRegular() {
 			continue
 		}
+		f, err := os.Open(name)
 		if err != nil {
 			return files, err
 		}

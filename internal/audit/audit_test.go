@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -130,19 +131,80 @@ func TestWithoutFile(t *testing.T) {
 	}
 }
 
-// TestFailureIsToldOnce has a folder in the place of the next file.
-func TestFailureIsToldOnce(t *testing.T) {
-	var out bytes.Buffer
-	l := open(t, Config{MaxBytes: 64 << 10, MaxFiles: 2, Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))})
-	blocked := l.cfg.Path + ".1"
-	if err := os.MkdirAll(filepath.Join(blocked, "x"), 0o700); err != nil {
+// TestNothingIsLostWhenFilesCannotMove has a folder in the place of an older file: of the last one, of one between, and of the only one.
+func TestNothingIsLostWhenFilesCannotMove(t *testing.T) {
+	for _, files := range []int{2, 3, 5} {
+		var out bytes.Buffer
+		l := open(t, Config{MaxBytes: 64 << 10, MaxFiles: files, Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+		for n := 1; n < files; n++ {
+			if err := os.WriteFile(l.name(n), fmt.Appendf(nil, "{\"action\":\"old\",\"object\":\"%d \"}\n", n), owner); err != nil {
+				t.Fatal(err)
+			}
+		}
+		blocked := l.name(files - 1)
+		if err := errors.Join(os.Remove(blocked), os.MkdirAll(filepath.Join(blocked, "x"), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		const many = 500
+		for i := range many {
+			if i%50 == 0 {
+				l.again = time.Time{} // a minute later
+			}
+			l.Add(Entry{Action: "a", Object: fmt.Sprint(i, strings.Repeat(" ", 500))})
+		}
+		if n := strings.Count(out.String(), "grows beyond"); n != 1 || strings.Count(out.String(), "\n") != 1 {
+			t.Errorf("%d files: %d complaints:\n%.500s", files, n, out.String())
+		}
+		entries := last(t, l, 2*many)
+		if len(entries) != many+files-2 {
+			t.Fatalf("%d files: %d entries are left", files, len(entries))
+		}
+		for i, e := range entries[:many] {
+			if !strings.HasPrefix(e.Object, fmt.Sprint(many-1-i, " ")) {
+				t.Fatalf("%d files: entry %d is %s", files, i, e.Object)
+			}
+		}
+		for i, e := range entries[many:] {
+			if !strings.HasPrefix(e.Object, fmt.Sprint(i+1, " ")) {
+				t.Fatalf("%d files: old entry %d is %s", files, i, e.Object)
+			}
+		}
+		// Once the folder is gone, another file begins, within the bounds.
+		if err := os.RemoveAll(blocked); err != nil {
+			t.Fatal(err)
+		}
+		l.Add(Entry{Action: "b"})
+		if _, err := os.Stat(blocked); err == nil {
+			t.Errorf("%d files: it was tried again at once", files)
+		}
+		l.again = time.Time{}
+		l.Add(Entry{Action: "c"})
+		if st, err := os.Stat(l.cfg.Path); err != nil || st.Size() > 1000 || l.grows || len(last(t, l, 2*many)) != many+files {
+			t.Errorf("%d files: %v, %v, %v", files, st, err, l.grows)
+		}
+	}
+}
+
+// TestFilePutAside has the file that a process left which was killed while it moved the files.
+func TestFilePutAside(t *testing.T) {
+	l := open(t, Config{MaxBytes: 64 << 10, MaxFiles: 4})
+	l.Add(Entry{Action: "second"})
+	if err := os.Rename(l.cfg.Path, l.aside()); err != nil {
 		t.Fatal(err)
 	}
-	for range 1000 {
-		l.Add(Entry{Action: "a", Object: strings.Repeat("x", 500)})
+	l = open(t, Config{Path: l.cfg.Path, MaxBytes: 64 << 10, MaxFiles: 4})
+	for l.again = time.Now().Add(time.Hour); l.size < 64<<10; { // full
+		l.Add(Entry{Action: "third", Object: strings.Repeat("x", 900)})
 	}
-	if n := strings.Count(out.String(), "cannot be written"); n < 1 || n > 10 {
-		t.Errorf("%d complaints:\n%.500s", n, out.String())
+	if entries := last(t, l, 1000); entries[len(entries)-1].Action != "second" {
+		t.Errorf("%+v", entries[len(entries)-1])
+	}
+	l.again = time.Time{}
+	l.Add(Entry{Action: "fourth"})
+	files, err := filepath.Glob(l.cfg.Path + "*")
+	entries := last(t, l, 1000)
+	if err != nil || len(files) != 3 || entries[0].Action != "fourth" || entries[1].Action != "third" || entries[len(entries)-1].Action != "second" {
+		t.Errorf("%v, %v, %d entries", files, err, len(entries))
 	}
 }
 

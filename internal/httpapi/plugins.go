@@ -79,8 +79,9 @@ func (a *API) addPlugins() {
 	add(a, operation{
 		method: http.MethodPost, path: "/v1/plugins/{name}/rollback", id: "rollbackPlugin", role: auth.RoleOperate, tag: "plugins",
 		summary: "Make an older version of a plugin current",
-		about:   "Without a digest that is the version before the current one. It lasts over a restart.",
-		errors:  []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
+		about: "Without a digest that is the version before the current one. It lasts over a restart. " +
+			"A version that grants folders or hosts which the plugin's manifest does not grant now needs the role admin.",
+		errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
 	}, a.rollback)
 }
 

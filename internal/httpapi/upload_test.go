@@ -152,6 +152,37 @@ func TestUploadsThatAreRefused(t *testing.T) {
 	}
 }
 
+// TestRollbackBringsNoGrantBack takes a folder and a host away from a plugin, which a rollback gives it again only by an admin.
+func TestRollbackBringsNoGrantBack(t *testing.T) {
+	for name, grant := range map[string]string{"folder": `{"allowed_paths":{"` + t.TempDir() + `":"/data"}}`, "host": `{"allowed_hosts":["example.org"]}`} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			install(t, filepath.Join(dir, "up.json"), []byte(grant))
+			s := start(t, setup{dir: dir, plugins: []string{"up=upper-wat"}})
+			first := want[httpapi.Plugin](t, s.do("GET", "/v1/plugins/up", nil), http.StatusOK).Digest
+			second := want[abi.VersionInfo](t, s.do("PUT", "/v1/plugins/up", `{}`, "Content-Type", "application/json"), http.StatusOK).Digest
+			third := want[abi.VersionInfo](t, s.do("PUT", "/v1/plugins/up", `{"config":{"a":"b"}}`, "Content-Type", "application/json"), http.StatusOK).Digest
+			if first == second || second == third {
+				t.Fatal(first, second, third)
+			}
+			operate := func(digest abi.Digest) reply {
+				return s.do("POST", "/v1/plugins/up/rollback", map[string]any{"digest": digest}, "X-Role", "operate")
+			}
+			if p := wantProblem(t, operate(first), http.StatusForbidden, abi.CodeDenied); !strings.Contains(p.Detail, "grants the "+name) {
+				t.Errorf("%s", p.Detail)
+			}
+			if p := want[httpapi.Plugin](t, s.do("GET", "/v1/plugins/up", nil), http.StatusOK); p.Digest != third {
+				t.Errorf("after a rollback that was refused: %+v", p)
+			}
+			want[abi.VersionInfo](t, operate(second), http.StatusOK)
+			if v := want[abi.VersionInfo](t, s.do("POST", "/v1/plugins/up/rollback", map[string]any{"digest": first}), http.StatusOK); v.Digest != first {
+				t.Errorf("%+v", v)
+			}
+			want[abi.VersionInfo](t, operate(second), http.StatusOK)
+		})
+	}
+}
+
 // TestDroppedVersionIsKept drops a file in, replaces it, and goes back to it in another process.
 func TestDroppedVersionIsKept(t *testing.T) {
 	dir := t.TempDir()

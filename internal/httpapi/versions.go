@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strconv"
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host"
+	"github.com/taskhost/taskhost/internal/auth"
 	"github.com/taskhost/taskhost/internal/plugindir"
 )
 
@@ -108,7 +110,14 @@ func (a *API) rollbackTo(ctx context.Context, name string, digest abi.Digest) (v
 		return err
 	}
 	if a.cfg.Plugins != nil {
+		current, err := a.cfg.Plugins.Current(name)
+		if err != nil && abi.CodeOf(err) != abi.CodeNotFound {
+			return v, err
+		}
 		err = a.cfg.Plugins.Restore(name, digest, func(f plugindir.Files) error {
+			if err := checkRollback(ctx, digest, f.Manifest, current.Manifest); err != nil {
+				return err
+			}
 			src, err := a.source(name, f)
 			if err != nil {
 				return err
@@ -117,6 +126,9 @@ func (a *API) rollbackTo(ctx context.Context, name string, digest abi.Digest) (v
 		})
 		if abi.CodeOf(err) != abi.CodeNotFound {
 			return v, err
+		}
+		if !isAdmin(ctx) {
+			return v, abi.Errorf(abi.CodeDenied, "the files of the version %s are not kept, so nobody knows what it grants: an admin can go back to it", digest.Short())
 		}
 	}
 	versions, err := a.cfg.Host.Versions(name)
@@ -127,6 +139,40 @@ func (a *API) rollbackTo(ctx context.Context, name string, digest abi.Digest) (v
 		return v, abi.Errorf(abi.CodeConflict, "the files of the version %s are not kept, and it is not the one before the current one", digest.Short())
 	}
 	return a.cfg.Host.Rollback(ctx, name)
+}
+
+func isAdmin(ctx context.Context) bool { return auth.From(ctx).Role.Allows(auth.RoleAdmin) }
+
+// checkRollback refuses a version that grants folders or hosts which the plugin's file does not grant now, as it may be that somebody took
+// them away. Admins may go back to it.
+func checkRollback(ctx context.Context, digest abi.Digest, older, current []byte) error {
+	if isAdmin(ctx) || older == nil {
+		return nil
+	}
+	m, err := host.ParseManifest("manifest", older)
+	if err != nil {
+		return err
+	}
+	now := &abi.Manifest{}
+	if current != nil {
+		if m, err := host.ParseManifest("manifest", current); err == nil {
+			now = m
+		}
+	}
+	refuse := func(what string) error {
+		return abi.Errorf(abi.CodeDenied, "the version %s grants the %.200s, which the plugin's manifest does not now: an admin can go back to it", digest.Short(), what)
+	}
+	for from, to := range m.AllowedPaths {
+		if v, ok := now.AllowedPaths[from]; !ok || v != to {
+			return refuse("folder " + strconv.Quote(from))
+		}
+	}
+	for _, name := range m.AllowedHosts {
+		if !slices.Contains(now.AllowedHosts, name) {
+			return refuse("host " + strconv.Quote(name))
+		}
+	}
+	return nil
 }
 
 // nextOlder is the version that host.Rollback goes to.

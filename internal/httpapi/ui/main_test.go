@@ -137,7 +137,7 @@ func newSystem(cfg manager.Config, plugins ...string) (s *system, err error) {
 		return nil, err
 	}
 	s.closes = append(s.closes, s.api.Close)
-	if s.url, err = s.listen(withRole, false); err != nil {
+	if s.url, err = s.listen(withRole, nil); err != nil {
 		return nil, err
 	}
 	s.client, err = client.New(client.Config{BaseURL: s.url})
@@ -170,7 +170,7 @@ func (s *system) install(name, file string) error {
 }
 
 // listen listens as taskhost serve does: the API under /v1, the pages elsewhere, and before them who lets requests in.
-func (s *system) listen(lets func(http.Handler) http.Handler, tokens bool) (url string, err error) {
+func (s *system) listen(lets func(http.Handler) http.Handler, tokens func() bool) (url string, err error) {
 	pages, err := ui.New(ui.Config{API: s.api, Version: "1.2.3", Tokens: tokens})
 	if err != nil {
 		return "", err

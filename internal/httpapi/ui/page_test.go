@@ -259,7 +259,7 @@ func TestLogIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	guarded := *s
-	if guarded.url, err = s.listen(auth.New(auth.Config{Tokens: tokens}).Handler, true); err != nil {
+	if guarded.url, err = s.listen(auth.New(auth.Config{Tokens: tokens}).Handler, tokens.Required); err != nil {
 		t.Fatal(err)
 	}
 	b := open(t, &guarded)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/net/html"
@@ -270,6 +271,26 @@ func TestButtonsFollowTheRole(t *testing.T) {
 	}
 	if r := s.request(t, http.MethodGet, "/", nil, "X-Role", "none"); r.status != http.StatusForbidden {
 		t.Errorf("nobody reads: status %d", r.status)
+	}
+}
+
+// TestLogOutComesWithTheFirstToken has a server that begins without tokens.
+func TestLogOutComesWithTheFirstToken(t *testing.T) {
+	s := server(t)
+	var wanted atomic.Bool
+	other := *s
+	var err error
+	if other.url, err = s.listen(withRole, wanted.Load); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{false, true, false} {
+		wanted.Store(want)
+		if shown := slices.Contains(other.page(t, "/").buttons(), "Log out"); shown != want {
+			t.Errorf("tokens are wanted: %v; Log out is shown: %v", want, shown)
+		}
+		if text := other.request(t, http.MethodGet, "/login", nil).body; strings.Contains(text, "This server wants a token.") != want {
+			t.Errorf("tokens are wanted: %v; the page to log in:\n%s", want, text)
+		}
 	}
 }
 

@@ -28,8 +28,9 @@ type Config struct {
 	API http.Handler
 	// Version of the program, for the foot of the pages. Default: "dev".
 	Version string
-	// Tokens: the server wants a token, so there are a page to log in and a button to log out. Default: everybody is in.
-	Tokens bool
+	// Tokens tells, for each page anew, whether the server wants a token, so that there are a page to log in and a button to log out.
+	// Default: everybody is in.
+	Tokens func() bool
 	// Logger gets faults of the server itself. Default: they are discarded.
 	Logger *slog.Logger
 }
@@ -62,6 +63,9 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	if cfg.Version == "" {
 		cfg.Version = "dev"
+	}
+	if cfg.Tokens == nil {
+		cfg.Tokens = func() bool { return false }
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -176,7 +180,7 @@ type notice struct {
 
 func (q *request) base(nav, title string) base {
 	return base{
-		Title: title, Nav: nav, Version: q.s.cfg.Version, Who: auth.From(q.ctx()), Tokens: q.s.cfg.Tokens, Now: time.Now(),
+		Title: title, Nav: nav, Version: q.s.cfg.Version, Who: auth.From(q.ctx()), Tokens: q.s.cfg.Tokens(), Now: time.Now(),
 		Notice: q.notice(), Path: q.r.URL.RequestURI(), Assets: q.s.files,
 	}
 }
