@@ -86,7 +86,7 @@ func TestPanicsAreToldAndAnswered(t *testing.T) {
 			srv.Close() // waits for the handler
 			if c.answered {
 				var p struct{ Code, Detail string }
-				if err != nil || res.StatusCode != 500 || res.Header.Get("Content-Type") != "application/problem+json" || res.Header.Get("Set-Cookie") != "" ||
+				if err != nil || res.StatusCode != http.StatusInternalServerError || res.Header.Get("Content-Type") != "application/problem+json" || res.Header.Get("Set-Cookie") != "" ||
 					json.Unmarshal(data, &p) != nil || p.Code != "internal" || strings.Contains(string(data), "a fault\"") {
 					t.Errorf("%v, %+v, %s", err, res, data)
 				}
