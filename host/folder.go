@@ -122,6 +122,7 @@ func (f *folder) look(ctx context.Context) {
 
 // loadPlugin loads the files of one plugin as they are now.
 func (f *folder) loadPlugin(ctx context.Context, name string, e *entry) {
+	defer f.host.holds.lock(name)()
 	f.slots <- struct{}{}
 	defer func() { <-f.slots }()
 	if f.host.begin() != nil {

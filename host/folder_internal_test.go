@@ -93,3 +93,41 @@ func TestBusyGuestGivesWay(t *testing.T) {
 		}
 	}
 }
+
+// TestHold: what is done to a plugin that is held is done before its files are loaded.
+func TestHold(t *testing.T) {
+	h, err := New(t.Context(), Config{CacheDir: "off"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close(context.Background())
+	f := &folder{host: h, dir: t.TempDir(), slots: make(chan struct{}, 1)}
+	release := h.Hold("p")
+	other := h.Hold("q") // does not wait
+	other()
+	done := make(chan struct{})
+	go func() {
+		f.loadPlugin(t.Context(), "p", &entry{})
+		close(done)
+	}()
+	for { // until it waits
+		runtime.Gosched()
+		h.holds.mu.Lock()
+		users := h.holds.of["p"].users
+		h.holds.mu.Unlock()
+		if users == 2 {
+			break
+		}
+	}
+	if len(h.Plugins()) != 0 {
+		t.Error("the files were loaded")
+	}
+	release()
+	<-done
+	if p, err := h.Inspect("p"); err != nil || p.State != StateRefused { // there is no file
+		t.Errorf("%+v, %v", p, err)
+	}
+	if len(h.holds.of) != 0 {
+		t.Error("a lock is left")
+	}
+}

@@ -41,6 +41,7 @@ type Host struct {
 	memory    *linmem.System
 	budget    *budget
 	stays     sync.Once // tells that machine code stays in memory
+	holds     holds     // plugins whose files are left alone
 
 	mu      sync.RWMutex
 	plugins map[string]*plugin

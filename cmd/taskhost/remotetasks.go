@@ -84,10 +84,11 @@ func (a *app) getAction(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		switch id := ids[0]; {
-		case what == "input":
+		id := ids[0]
+		switch what {
+		case "input":
 			return a.copyBody(s.Input(ctx, id))
-		case what == "output":
+		case "output":
 			t, err := s.Look(ctx, id)
 			if err == nil && t.Status != manager.StatusCompleted {
 				err = &abi.Error{Code: abi.CodeConflict, Task: t.ID, Message: "the task has no output: it is " + string(t.Status)}

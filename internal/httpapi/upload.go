@@ -298,6 +298,7 @@ func (a *API) install(ctx context.Context, name string, f plugindir.Files) (v ab
 	if err != nil {
 		return v, err
 	}
+	defer a.cfg.Host.Hold(name)()
 	err = a.cfg.Plugins.Put(name, digest, f, func() (err error) {
 		v, err = a.cfg.Host.Swap(ctx, name, src)
 		return err

@@ -110,6 +110,7 @@ func (a *API) rollbackTo(ctx context.Context, name string, digest abi.Digest) (v
 		return err
 	}
 	if a.cfg.Plugins != nil {
+		defer a.cfg.Host.Hold(name)()
 		current, err := a.cfg.Plugins.Current(name)
 		if err != nil && abi.CodeOf(err) != abi.CodeNotFound {
 			return v, err
