@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,7 +15,12 @@ import (
 
 // compileModule compiles a module, or takes it from the cache. A cache that is damaged is emptied, and one that cannot be written to
 // is done without: neither keeps a module from being compiled.
+//
+// Equal modules are compiled one after the other: wazero 1.12 shows a module that it took from its cache of files to others before it
+// can be called (engine.getCompiledModule).
 func (h *Host) compileModule(ctx context.Context, wasm []byte) (wazero.CompiledModule, error) {
+	sum := sha256.Sum256(wasm)
+	defer h.compiling.lock(string(sum[:]))()
 	c, err := h.compileOnce(ctx, wasm)
 	var damaged *compilerPanic
 	var file *fs.PathError

@@ -2,7 +2,7 @@ package host
 
 import "sync"
 
-// holds are locks of plugins by their names. The zero value has none.
+// holds are locks by names. The zero value has none.
 type holds struct {
 	mu sync.Mutex
 	of map[string]*hold
@@ -13,7 +13,7 @@ type hold struct {
 	users int // who hold it or wait for it
 }
 
-// lock waits for the lock of a plugin, and returns what gives it back.
+// lock waits for the lock of a name, and returns what gives it back.
 func (s *holds) lock(name string) (unlock func()) {
 	s.mu.Lock()
 	h := s.of[name]

@@ -42,6 +42,7 @@ type Host struct {
 	budget    *budget
 	stays     sync.Once // tells that machine code stays in memory
 	holds     holds     // plugins whose files are left alone
+	compiling holds     // modules, by their sums
 
 	mu      sync.RWMutex
 	plugins map[string]*plugin
