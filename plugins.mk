@@ -48,12 +48,15 @@ hostile  := $(patsubst testdata/hostile/%.c,$(HOSTILE)/%.wasm,$(wildcard testdat
 testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat echo-go sdk-go extism-go filter-c filter-go files-c kernels,$(TESTS)/$(n).wasm) \
 	$(guests) $(broken) $(hostile)
 
+testdata += $(patsubst testdata/stubs/%.wat,$(TESTS)/stubs/%.wasm,$(wildcard testdata/stubs/*.wat)) \
+	$(patsubst testdata/embedder/%.c,$(TESTS)/embedder/%.wasm,$(wildcard testdata/embedder/*.c))
+
 .PHONY: plugins plugins-shipped plugins-testdata toolchains test-plugins
 plugins: plugins-shipped plugins-testdata $(TESTS)/axe.js
 plugins-shipped: $(shipped)
 plugins-testdata: $(testdata)
 
-$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load:
+$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load $(TESTS)/stubs $(TESTS)/embedder:
 	@mkdir -p $@
 
 toolchains:
@@ -184,4 +187,14 @@ $(HOSTILE)/%.wasm: testdata/hostile/%.c testdata/guests/guest.h | $(HOSTILE) $(T
 
 $(HOSTILE)/%.wasm: testdata/hostile/%.wat | $(HOSTILE) $(HOSTILE)/load $(TOOLS)
 	$(WAT2WASM) --enable-threads --enable-tail-call --debug-names -o $(new) $<
+	@$(publish)
+
+# --- modules that import what nobody provides, and modules that stand in for a plugin's embedder
+
+$(TESTS)/stubs/%.wasm: testdata/stubs/%.wat | $(TESTS)/stubs $(TOOLS)
+	$(WAT2WASM) --debug-names -o $(new) $<
+	@$(publish)
+
+$(TESTS)/embedder/%.wasm: testdata/embedder/%.c testdata/guests/guest.h | $(TESTS)/embedder $(TOOLS)
+	$(CLANG_WASM) -o $(new) $<
 	@$(publish)
