@@ -179,7 +179,7 @@ func (s *shape) addImports(mod *wasm.Module, link linker) error {
 		case link.exports[i.Module] != nil:
 			continue
 		default:
-			return abi.Errorf(abi.CodeRefused, "it imports %q of module %q, which nobody provides; there are %s, %s, %s and the modules that the manifest names",
+			return abi.Errorf(abi.CodeRefused, "it imports %q of module %q, which nobody provides; there are %s, %s, %s and the modules that the manifest names; if it is never called, list it in taskhost.stub_imports",
 				i.Name, i.Module, abi.ModuleEnv, abi.ModuleUser, abi.ModuleWASI)
 		}
 		if known != nil && (i.Kind != wasm.KindFunc || !slices.Contains(known, i.Name)) {
