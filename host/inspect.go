@@ -23,6 +23,10 @@ type shape struct {
 	def       string   // the function that runs when none is named; empty: there is no such choice
 	memory    int64    // that the modules declare, in bytes
 	imports   []string // module.name of all modules, sorted, without those among themselves
+
+	stubs        []stub         // what stands in for imports that nobody provides
+	stubNumbers  map[string]int // of the stubs, by their keys
+	userProvided bool           // a module of the manifest is named abi.ModuleUser, and adds to taskhost's own functions
 }
 
 // The functions that guests can import, by module.
@@ -73,7 +77,7 @@ var hostSignatures = sync.OnceValue(func() map[string]string {
 // reservedModule tells whether a manifest cannot name a module so.
 func reservedModule(name string) bool {
 	switch name {
-	case abi.ModuleEnv, abi.ModuleUser, abi.ModuleWASI:
+	case abi.ModuleEnv, abi.ModuleWASI:
 		return true
 	}
 	return strings.HasPrefix(name, "taskhost:")
@@ -82,19 +86,32 @@ func reservedModule(name string) bool {
 // inspect checks a version's modules as far as that can be done without compiling them.
 func inspect(r *resolved, limits abi.Limits) (shape, error) {
 	var s shape
-	names := map[string]bool{}
-	for _, m := range r.modules {
-		names[m.name] = true
+	modules := map[string]*wasm.Module{}
+	link := linker{exports: map[string]map[string]bool{}}
+	if t := r.manifest.Taskhost; t != nil {
+		link.stubbed = t.StubImports
 	}
 	for _, m := range r.modules {
 		mod, err := decode(m)
 		if err != nil {
 			return s, err
 		}
+		modules[m.name] = mod
+		if m.name != mainModule {
+			names := make(map[string]bool, len(mod.Exports))
+			for _, e := range mod.Exports {
+				names[e.Name] = true
+			}
+			link.exports[m.name] = names
+		}
+	}
+	s.userProvided = modules[abi.ModuleUser] != nil
+	for _, m := range r.modules {
+		mod := modules[m.name]
 		if l, imported, ok := mod.Memory(); ok && !imported {
 			s.memory += int64(l.Min) * pageSize
 		}
-		if err := s.addImports(mod, names); err != nil {
+		if err := s.addImports(mod, link); err != nil {
 			return s, err
 		}
 		if m.name == mainModule {
@@ -140,19 +157,29 @@ func decode(m module) (*wasm.Module, error) {
 }
 
 // addImports checks that somebody provides each import.
-func (s *shape) addImports(mod *wasm.Module, modules map[string]bool) error {
+func (s *shape) addImports(mod *wasm.Module, link linker) error {
 	for _, i := range mod.Imports {
+		switch stub, ok, err := link.stub(mod, i); {
+		case err != nil:
+			return err
+		case ok:
+			s.addStub(stub)
+			s.imports = append(s.imports, i.Module+"."+i.Name)
+			continue
+		}
 		var known []string
 		switch {
 		case i.Module == abi.ModuleEnv:
 			known = envFunctions
+		case i.Module == abi.ModuleUser && link.exports[i.Module][i.Name] && !slices.Contains(userFunctions, i.Name):
+			continue
 		case i.Module == abi.ModuleUser:
 			known = userFunctions
 		case i.Module == abi.ModuleWASI: // wazero knows which there are
-		case modules[i.Module] && i.Module != mainModule:
+		case link.exports[i.Module] != nil:
 			continue
 		default:
-			return abi.Errorf(abi.CodeRefused, "it imports %q of module %q, which nobody provides; there are %s, %s, %s and the modules that the manifest names",
+			return abi.Errorf(abi.CodeRefused, "it imports %q of module %q, which nobody provides; there are %s, %s, %s and the modules that the manifest names; if it is never called, list it in taskhost.stub_imports",
 				i.Name, i.Module, abi.ModuleEnv, abi.ModuleUser, abi.ModuleWASI)
 		}
 		if known != nil && (i.Kind != wasm.KindFunc || !slices.Contains(known, i.Name)) {

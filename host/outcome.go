@@ -78,10 +78,7 @@ func (i *instance) reported(code uint32, msg []byte) *abi.Error {
 	case len(msg) > 0:
 		e.Message = clip(string(msg), maxMessage)
 	case i.v.form == FormWASI:
-		e.Message = fmt.Sprintf("it exited with code %d", code)
-		if last := i.stdio.lastLine(); last != "" {
-			e.Message += ": " + last
-		}
+		e.Message = clip(fmt.Sprintf("it exited with code %d%s", code, i.stdio.lastWords()), maxMessage)
 	default:
 		e.Message = fmt.Sprintf("it returned %d and set no error message", code)
 	}

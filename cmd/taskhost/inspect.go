@@ -85,6 +85,7 @@ func (a *app) inspectText(p host.PluginInfo) string {
 	f.line("size", bytesText(p.Size))
 	f.list("functions", functionLines(p))
 	f.list("imports", lines(p.Imports))
+	f.list("stubbed", lines(p.StubbedImports))
 	f.list("limits", limitLines(p.Limits))
 	f.line("isolation", string(p.Isolation))
 	f.line("sandbox", oneLine(p.Sandbox))
