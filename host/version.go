@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -79,6 +80,7 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 			v.isolation = t.Isolation
 		}
 	}
+	v.isolation = cmp.Or(h.cfg.Isolation, v.isolation)
 	if v.shape, err = inspect(full, v.limits); err != nil {
 		return nil, err
 	}
