@@ -23,6 +23,7 @@ type shape struct {
 	def       string   // the function that runs when none is named; empty: there is no such choice
 	memory    int64    // that the modules declare, in bytes
 	imports   []string // module.name of all modules, sorted, without those among themselves
+	debug     int64    // bytes of names and debug information
 
 	stubs        []stub         // what stands in for imports that nobody provides
 	stubNumbers  map[string]int // of the stubs, by their keys
@@ -87,30 +88,20 @@ func reservedModule(name string) bool {
 func inspect(r *resolved, limits abi.Limits) (shape, error) {
 	var s shape
 	modules := map[string]*wasm.Module{}
-	link := linker{exports: map[string]map[string]bool{}}
-	if t := r.manifest.Taskhost; t != nil {
-		link.stubbed = t.StubImports
-	}
 	for _, m := range r.modules {
-		mod, err := decode(m)
-		if err != nil {
+		var err error
+		if modules[m.name], err = decode(m); err != nil {
 			return s, err
 		}
-		modules[m.name] = mod
-		if m.name != mainModule {
-			names := make(map[string]bool, len(mod.Exports))
-			for _, e := range mod.Exports {
-				names[e.Name] = true
-			}
-			link.exports[m.name] = names
-		}
 	}
+	link := newLinker(modules, &r.manifest)
 	s.userProvided = modules[abi.ModuleUser] != nil
 	for _, m := range r.modules {
 		mod := modules[m.name]
 		if l, imported, ok := mod.Memory(); ok && !imported {
 			s.memory += int64(l.Min) * pageSize
 		}
+		s.debug += debugSize(mod)
 		if err := s.addImports(mod, link); err != nil {
 			return s, err
 		}
@@ -212,9 +203,7 @@ func (s *shape) addFunctions(mod *wasm.Module) {
 			s.functions = append(s.functions, e.Name)
 		}
 	}
-	extism := slices.ContainsFunc(s.imports, func(i string) bool {
-		return strings.HasPrefix(i, abi.ModuleEnv+".") || strings.HasPrefix(i, abi.ModuleUser+".")
-	})
+	extism := s.importsOurs()
 	s.form = FormExtism
 	if start && len(s.functions) == 0 {
 		s.functions = []string{startFunction}
@@ -223,6 +212,13 @@ func (s *shape) addFunctions(mod *wasm.Module) {
 		}
 	}
 	slices.Sort(s.functions)
+}
+
+// importsOurs tells whether the modules import functions of the kernel or of taskhost.
+func (s *shape) importsOurs() bool {
+	return slices.ContainsFunc(s.imports, func(i string) bool {
+		return strings.HasPrefix(i, abi.ModuleEnv+".") || strings.HasPrefix(i, abi.ModuleUser+".")
+	})
 }
 
 // applyManifest holds the functions to those that the manifest describes, and chooses the default.

@@ -127,10 +127,8 @@ func checkModules(modules []abi.ManifestWasm) (key, problem string) {
 var sha256Hex = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 
 func checkTaskhost(t *abi.ManifestTaskhost) (key, problem string) {
-	switch t.Isolation {
-	case "", abi.IsolationPristine, abi.IsolationReuse, abi.IsolationFresh:
-	default:
-		return "taskhost.isolation", fmt.Sprintf("%q is none of pristine, reuse, fresh", t.Isolation)
+	if problem := isolationProblem(t.Isolation); problem != "" {
+		return "taskhost.isolation", problem
 	}
 	for _, f := range []struct {
 		key   string
@@ -186,6 +184,15 @@ const (
 	maxStubPatterns = 100
 	maxStubPattern  = 500
 )
+
+// isolationProblem is what is wrong with an isolation; empty: nothing.
+func isolationProblem(i abi.Isolation) string {
+	switch i {
+	case "", abi.IsolationPristine, abi.IsolationReuse, abi.IsolationFresh:
+		return ""
+	}
+	return fmt.Sprintf("%q is none of pristine, reuse, fresh", i)
+}
 
 // manifestLimits lays the manifest's limits over the host's.
 func manifestLimits(host abi.Limits, m *abi.Manifest) abi.Limits {

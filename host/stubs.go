@@ -38,6 +38,24 @@ type linker struct {
 	stubbed []string                   // the manifest's taskhost.stub_imports
 }
 
+// newLinker describes what the modules of a version, by their names, find.
+func newLinker(modules map[string]*wasm.Module, m *abi.Manifest) linker {
+	l := linker{exports: map[string]map[string]bool{}}
+	if m.Taskhost != nil {
+		l.stubbed = m.Taskhost.StubImports
+	}
+	for name, mod := range modules {
+		if name == mainModule {
+			continue
+		}
+		l.exports[name] = make(map[string]bool, len(mod.Exports))
+		for _, e := range mod.Exports {
+			l.exports[name][e.Name] = true
+		}
+	}
+	return l
+}
+
 // provided tells whether the host or another of the version's modules has what is imported. Whether its type is right is not asked.
 func (l linker) provided(i wasm.Import) bool {
 	switch i.Module {
