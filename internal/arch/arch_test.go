@@ -72,6 +72,9 @@ var rules = []rule{
 		pkg: "internal/suggest", why: "names are compared without knowing what they name",
 	},
 	{
+		pkg: "internal/project", own: []string{"abi"}, why: "sources are built without anything that runs what comes out",
+	},
+	{
 		pkg: "internal/config", own: []string{"abi", "internal/suggest"}, modules: []string{"go.yaml.in/yaml/v3"},
 		why: "settings are texts, numbers and times; what they set is the business of cmd",
 	},
