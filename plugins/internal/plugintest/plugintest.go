@@ -32,7 +32,7 @@ func Run(tb testing.TB, f func() int32, input string, config ...string) string {
 }
 
 // Refused is a call that has to end as invalid input.
-type Refused struct {
+type Refused = struct {
 	F      func() int32
 	Input  string
 	Config []string
@@ -62,7 +62,7 @@ func Table(tb testing.TB, f func() int32, rows []Row) {
 }
 
 // Row is a call of [Table].
-type Row struct {
+type Row = struct {
 	Config      []string
 	Input, Want string
 }

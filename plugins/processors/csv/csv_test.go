@@ -153,7 +153,7 @@ func TestWhatCannotBeDoneIsInvalidAndSaysWhy(t *testing.T) {
 		{fromJSONAlone, "[{\"a\":1},\n 2]", nil, "line 2, column 2: value 2 is not an object"},
 		{fromJSONAlone, "[{\"a\":1},\n{\"a\" 1}]", nil, "line 2, column 5: expected colon"},
 		{fromJSONAlone, "[{\"a\":1}", nil, "line 1, column 9: the JSON ends early"},
-		{fromJSONAlone, "[] []", nil, "something follows the list"},
+		{fromJSONAlone, "[] []", nil, "line 1, column 4: something follows the JSON value"},
 		{selectAlone, "a", nil, "config columns is missing"},
 		{selectAlone, "a", set("columns=b"), `config columns: there is no column "b"; there are a`},
 		{selectAlone, "a,b", set("columns=-a,b"), `"b" is to be kept`},

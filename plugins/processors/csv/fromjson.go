@@ -4,21 +4,18 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
-	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/taskhost/taskhost/plugins/internal/config"
 	"github.com/taskhost/taskhost/plugins/internal/place"
+	"github.com/taskhost/taskhost/plugins/internal/values"
 	taskhost "github.com/taskhost/taskhost/sdk/go"
 )
 
 // fromJSON makes a table of a list of objects, or of objects one after the other. The columns are those that config columns names, else
 // all keys in the order in which they are first seen; for that the input is read twice.
 func fromJSON(source []byte) ([]byte, error) {
-	source = bytes.TrimPrefix(source, []byte("\ufeff"))
 	comma, err := delimiter()
 	if err != nil {
 		return nil, err
@@ -118,45 +115,43 @@ type member struct {
 
 // eachObject calls f with each object, its members in their order.
 func eachObject(source []byte, f func([]member) error) error {
-	d := json.NewDecoder(bytes.NewReader(source))
-	list := bytes.HasPrefix(bytes.TrimLeft(source, " \t\r\n"), []byte("["))
+	r, err := values.Read(source)
+	if err != nil {
+		return err
+	}
+	list := bytes.HasPrefix(bytes.TrimLeft(r.Source, " \t\r\n"), []byte("["))
 	if list {
-		if _, err := d.Token(); err != nil {
-			return wrongJSON(source, d, err)
+		if _, err := r.Token(); err != nil {
+			return r.Wrong(err)
 		}
 	}
 	var object []member
-	for n := 1; d.More(); n++ {
-		start := d.InputOffset()
-		token, err := d.Token()
+	for n := 1; r.More(); n++ {
+		start := r.At()
+		token, err := r.Token()
 		if err != nil {
-			return wrongJSON(source, d, err)
+			return r.Wrong(err)
 		}
 		if token != json.Delim('{') {
-			return taskhost.InvalidInputf("%s: value %d is not an object", place.Of(source, at(source, start)), n)
+			return taskhost.InvalidInputf("%s: value %d is not an object", place.Of(r.Source, start), n)
 		}
-		if object, err = members(d, object[:0]); err != nil {
-			return wrongJSON(source, d, err)
+		if object, err = members(r, object[:0]); err != nil {
+			return r.Wrong(err)
 		}
 		if err := f(object); err != nil {
 			return err
 		}
-		if n&1023 == 0 {
-			taskhost.ProgressFraction(float64(d.InputOffset())/float64(len(source)), strconv.Itoa(n)+" rows")
-		}
+		r.Progress(n, " rows")
 	}
 	if list {
-		if _, err := d.Token(); err != nil {
-			return wrongJSON(source, d, err)
+		if _, err := r.Token(); err != nil {
+			return r.Wrong(err)
 		}
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return taskhost.InvalidInputf("%s: something follows the list", place.Of(source, at(source, d.InputOffset())))
-	}
-	return nil
+	return r.End()
 }
 
-func members(d *json.Decoder, found []member) ([]member, error) {
+func members(d *values.Reader, found []member) ([]member, error) {
 	for d.More() {
 		key, err := d.Token()
 		if err != nil {
@@ -171,22 +166,6 @@ func members(d *json.Decoder, found []member) ([]member, error) {
 	}
 	_, err := d.Token()
 	return found, err
-}
-
-// at is where the next value begins.
-func at(source []byte, offset int64) int {
-	rest := source[min(int(offset), len(source)):]
-	return len(source) - len(bytes.TrimLeft(rest, " \t\r\n,"))
-}
-
-func wrongJSON(source []byte, d *json.Decoder, err error) error {
-	if wrong, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return taskhost.InvalidInputf("%s: %v", place.Of(source, int(wrong.Offset)-1), wrong)
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return taskhost.InvalidInputf("%s: the JSON ends early", place.Of(source, len(source)))
-	}
-	return taskhost.InvalidInputf("%s: %v", place.Of(source, int(d.InputOffset())), err)
 }
 
 // fields is a value in which names are between commas, in quotes if they have some themselves; nil when there are none.
