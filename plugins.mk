@@ -37,7 +37,7 @@ publish = mv -f $(new) $@
 SDK_GO    := go.mod $(filter-out %_test.go,$(wildcard sdk/go/*.go sdk/go/*/*.go sdk/go/*/*/*.go))
 PLUGIN_GO  = $(filter-out %_test.go,$(wildcard $(1)/*.go)) $(SDK_GO) plugins/go.mod plugins/go.sum
 
-shipped_names := agent text markdown
+shipped_names := agent text markdown csv
 shipped  := $(foreach n,$(shipped_names),$(SHIPPED)/$(n).wasm $(SHIPPED)/$(n).json)
 guests   := $(patsubst testdata/guests/%.c,$(GUESTS)/%.wasm,$(wildcard testdata/guests/*.c)) \
 	$(patsubst testdata/guests/%.wat,$(GUESTS)/%.wasm,$(wildcard testdata/guests/*.wat))
@@ -86,17 +86,18 @@ $(SHIPPED)/agent.wasm: $(call PLUGIN_GO,plugins/agent) | $(SHIPPED)
 	cd plugins && $(GO_PLUGIN) -o $(abspath $(new)) ./agent
 	@$(publish)
 
-$(SHIPPED)/text.wasm: $(call PLUGIN_GO,plugins/processors/text) | $(SHIPPED)
-	cd plugins && $(GO_PLUGIN) -o $(abspath $(new)) ./processors/text
-	@$(publish)
-
-$(SHIPPED)/markdown.wasm: $(call PLUGIN_GO,plugins/processors/markdown) | $(SHIPPED)
-	cd plugins && $(GO_PLUGIN) -o $(abspath $(new)) ./processors/markdown
-	@$(publish)
-
 $(SHIPPED)/agent.json: plugins/agent/agent.json
-$(SHIPPED)/text.json: plugins/processors/text/text.json
-$(SHIPPED)/markdown.json: plugins/processors/markdown/markdown.json
+
+# $(1): the name of a processor
+define processor
+$(SHIPPED)/$(1).wasm: $(call PLUGIN_GO,plugins/processors/$(1)) $(wildcard plugins/internal/*/*.go) | $(SHIPPED)
+	cd plugins && $$(GO_PLUGIN) -o $$(abspath $$(new)) ./processors/$(1)
+	@$$(publish)
+
+$(SHIPPED)/$(1).json: plugins/processors/$(1)/$(1).json
+endef
+$(foreach n,$(filter-out agent,$(shipped_names)),$(eval $(call processor,$(n))))
+
 $(SHIPPED)/%.json: | $(SHIPPED)
 	@cp $< $(new) && $(publish)
 
