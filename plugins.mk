@@ -58,12 +58,15 @@ commands := $(patsubst %,$(COMMANDS)/%.wasm,gojq glua sqlite zstd) $(COMMANDS)/s
 	$(patsubst testdata/programs/%,$(COMMANDS)/%,$(wildcard testdata/programs/*.json))
 testdata += $(commands)
 
+# Plugins made with Extism's PDKs for several languages, ready-made: its Go SDK carries them.
+testdata += $(patsubst %,$(TESTS)/extism/%.wasm,hello count_vowels count_vowels_std replace hello_haskell) $(TESTS)/embedder/host_multiple.wasm
+
 .PHONY: plugins plugins-shipped plugins-testdata toolchains test-plugins
 plugins: plugins-shipped plugins-testdata $(TESTS)/axe.js
 plugins-shipped: $(shipped)
 plugins-testdata: $(testdata)
 
-$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load $(TESTS)/stubs $(TESTS)/embedder \
+$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load $(TESTS)/stubs $(TESTS)/embedder $(TESTS)/extism \
 $(COMMANDS) $(COMMANDS)/scripts $(THEIRS)/sqlite $(THEIRS)/zstd:
 	@mkdir -p $@
 
@@ -249,3 +252,9 @@ $(COMMANDS)/zstd.wasm: testdata/programs/go.mod | $(COMMANDS) $(THEIRS)/zstd $(T
 		-I$$z/lib -c $(ZSTD_SOURCES)
 	$(LINK_COMMAND) -o $(new) $(THEIRS)/zstd/*.o $(EMULATED)
 	@$(publish)
+
+# --- ready-made plugins, of the Go SDK that go.mod names
+
+$(filter $(TESTS)/extism/%,$(testdata)) $(TESTS)/embedder/host_multiple.wasm: go.mod | $(TESTS)/extism $(TESTS)/embedder
+	cp "$$($(GO) mod download github.com/extism/go-sdk && $(GO) list -m -f '{{.Dir}}' github.com/extism/go-sdk)/wasm/$(@F)" $(new)
+	@chmod 644 $(new) && $(publish)
