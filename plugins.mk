@@ -38,7 +38,7 @@ publish = mv -f $(new) $@
 SDK_GO    := go.mod $(filter-out %_test.go,$(wildcard sdk/go/*.go sdk/go/*/*.go sdk/go/*/*/*.go))
 PLUGIN_GO  = $(filter-out %_test.go,$(wildcard $(1)/*.go)) $(SDK_GO) plugins/go.mod plugins/go.sum
 
-shipped_names := agent text markdown csv
+shipped_names := agent chunk compress csv hash html json markdown redact template text
 shipped  := $(foreach n,$(shipped_names),$(SHIPPED)/$(n).wasm $(SHIPPED)/$(n).json)
 guests   := $(patsubst testdata/guests/%.c,$(GUESTS)/%.wasm,$(wildcard testdata/guests/*.c)) \
 	$(patsubst testdata/guests/%.wat,$(GUESTS)/%.wasm,$(wildcard testdata/guests/*.wat))
