@@ -130,7 +130,9 @@ type behaviour struct {
 
 func (c *contract) behaviours() []behaviour {
 	big := strings.Repeat("\x00é\xff", 1<<20/4)
-	ok := func(input, output string) behaviour { return behaviour{function: "action", input: input, output: output, json: true} }
+	ok := func(input, output string) behaviour {
+		return behaviour{function: "action", input: input, output: output, json: true}
+	}
 	bad := func(input, message string) behaviour {
 		return behaviour{function: "action", input: input, code: abi.CodeInvalid, message: message}
 	}
