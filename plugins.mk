@@ -21,6 +21,7 @@ TESTS    := $(BUILD)/testdata
 GUESTS   := $(TESTS)/guests
 BROKEN   := $(TESTS)/broken
 HOSTILE  := $(TESTS)/hostile
+CONTRACT := $(TESTS)/contract
 TOOLS    := $(BUILD)/.toolchains
 THEIRS   := $(BUILD)/sources
 
@@ -46,8 +47,9 @@ broken   := $(patsubst testdata/guests/broken/%.wat,$(BROKEN)/%.wasm,$(wildcard 
 	$(BROKEN)/not-wasm.wasm $(BROKEN)/truncated.wasm
 hostile  := $(patsubst testdata/hostile/%.c,$(HOSTILE)/%.wasm,$(wildcard testdata/hostile/*.c)) \
 	$(patsubst testdata/hostile/%.wat,$(HOSTILE)/%.wasm,$(wildcard testdata/hostile/*.wat testdata/hostile/load/*.wat))
+contract := $(foreach n,go rust c cpp c-wasi as wat,$(CONTRACT)/$(n).wasm)
 testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat upper-zig echo-go sdk-go extism-go filter-c filter-go files-c kernels,$(TESTS)/$(n).wasm) \
-	$(guests) $(broken) $(hostile)
+	$(guests) $(broken) $(hostile) $(contract)
 
 testdata += $(patsubst testdata/stubs/%.wat,$(TESTS)/stubs/%.wasm,$(wildcard testdata/stubs/*.wat)) \
 	$(patsubst testdata/embedder/%.c,$(TESTS)/embedder/%.wasm,$(wildcard testdata/embedder/*.c))
@@ -66,7 +68,7 @@ plugins: plugins-shipped plugins-testdata $(TESTS)/axe.js
 plugins-shipped: $(shipped)
 plugins-testdata: $(testdata)
 
-$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load $(TESTS)/stubs $(TESTS)/embedder $(TESTS)/extism \
+$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load $(CONTRACT) $(TESTS)/stubs $(TESTS)/embedder $(TESTS)/extism \
 $(COMMANDS) $(COMMANDS)/scripts $(THEIRS)/sqlite $(THEIRS)/zstd $(THEIRS)/zig:
 	@mkdir -p $@
 
@@ -80,7 +82,7 @@ $(TOOLS): testdata/toolchains.sh
 
 test-plugins: plugins
 	cd plugins && $(GO) vet ./... && $(GO) test ./...
-	$(GO) vet ./testdata ./testdata/upper-go ./testdata/echo-go ./testdata/sdk-go ./testdata/filter-go
+	$(GO) vet ./testdata ./testdata/upper-go ./testdata/echo-go ./testdata/sdk-go ./testdata/filter-go ./testdata/contract/go
 	RUSTC="$(RUSTC)" $(GO) test -timeout 5m ./testdata
 
 # --- shipped
@@ -179,6 +181,45 @@ $(TESTS)/kernels.wasm: testdata/kernels/kernels.c | $(TESTS) $(TOOLS)
 
 $(TESTS)/filter-go.wasm: $(wildcard testdata/filter-go/*.go) go.mod | $(TESTS)
 	$(GO_WASM) -o $(new) ./testdata/filter-go
+	@$(publish)
+
+# --- the contract plugin in every language, each with its SDK: what the SDKs have in common
+
+RUSTC_WASM = $(RUSTC) --edition 2021 --target wasm32-unknown-unknown -C opt-level=s -C panic=abort -C strip=debuginfo
+ASC        = testdata/upper-as/node_modules/.bin/asc
+ASC_FLAGS  = --optimizeLevel 3 --shrinkLevel 1 --runtime stub --use abort=sdk/assemblyscript/assembly/index/abort
+
+$(CONTRACT)/go.wasm: $(wildcard testdata/contract/go/*.go) $(SDK_GO) | $(CONTRACT)
+	$(GO_PLUGIN) -o $(new) ./testdata/contract/go
+	@$(publish)
+
+$(CONTRACT)/libtaskhost.rlib: sdk/rust/src/lib.rs $(wildcard sdk/rust/src/*.rs) | $(CONTRACT) $(TOOLS)
+	$(RUSTC_WASM) --crate-type rlib --crate-name taskhost -o $@ $<
+
+$(CONTRACT)/rust.wasm: testdata/contract/rust/contract.rs $(CONTRACT)/libtaskhost.rlib
+	$(RUSTC_WASM) -C lto --crate-type cdylib --extern taskhost=$(CONTRACT)/libtaskhost.rlib -o $(new) $<
+	@$(publish)
+
+C_CONTRACT := testdata/contract/c/contract.h sdk/c/taskhost.h
+
+$(CONTRACT)/c.wasm: testdata/contract/c/contract.c $(C_CONTRACT) | $(CONTRACT) $(TOOLS)
+	$(CLANG_WASM) -Isdk/c -o $(new) $<
+	@$(publish)
+
+$(CONTRACT)/cpp.wasm: testdata/contract/c/contract.cc $(C_CONTRACT) | $(CONTRACT) $(TOOLS)
+	$(CLANG_WASM) -Isdk/c -fno-exceptions -fno-rtti -o $(new) $<
+	@$(publish)
+
+$(CONTRACT)/c-wasi.wasm: testdata/contract/c/contract.c $(C_CONTRACT) | $(CONTRACT) $(TOOLS)
+	$(CLANG_WASI) -mexec-model=reactor -Isdk/c -o $(new) $<
+	@$(publish)
+
+$(CONTRACT)/as.wasm: testdata/contract/as/contract.ts $(wildcard sdk/assemblyscript/assembly/*.ts) testdata/upper-as/node_modules/.installed | $(CONTRACT)
+	$(ASC) $< --outFile $(new) $(ASC_FLAGS)
+	@$(publish)
+
+$(CONTRACT)/wat.wasm: testdata/contract/wat/contract.wat | $(CONTRACT) $(TOOLS)
+	$(WAT2WASM) --debug-names -o $(new) $<
 	@$(publish)
 
 # --- guests for the tests of the host
