@@ -24,7 +24,7 @@ type rule struct {
 
 var rules = []rule{
 	{
-		pkg: ".", why: "the root holds documentation and examples",
+		pkg: ".", why: "the root holds documentation, examples, and the SDKs' sources for the command",
 	},
 	{
 		pkg: "abi", why: "the contract between all parts costs nothing to import",
@@ -72,6 +72,12 @@ var rules = []rule{
 		pkg: "internal/suggest", why: "names are compared without knowing what they name",
 	},
 	{
+		pkg: "internal/project", own: []string{"abi"}, why: "sources are built without anything that runs what comes out",
+	},
+	{
+		pkg: "internal/scaffold", own: []string{"abi", "internal/project", module}, why: "it writes files that others compile",
+	},
+	{
 		pkg: "internal/config", own: []string{"abi", "internal/suggest"}, modules: []string{"go.yaml.in/yaml/v3"},
 		why: "settings are texts, numbers and times; what they set is the business of cmd",
 	},
@@ -98,7 +104,7 @@ var rules = []rule{
 		why:     "the web page is a client like any other; the API comes to it as an http.Handler",
 	},
 	{
-		pkg: "cmd/taskhost", own: []string{"abi", "client", "host", "manager", "monitor", "internal"},
+		pkg: "cmd/taskhost", own: []string{"abi", "client", "host", "manager", "monitor", "internal", module},
 		modules: append([]string{
 			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
 			"github.com/urfave/cli/v2", "github.com/cpuguy83/go-md2man/v2", "github.com/russross/blackfriday/v2", "github.com/xrash/smetrics",

@@ -1,0 +1,2 @@
+// What `import … from "@taskhost/sdk"` finds.
+export * from "./assembly/index";
