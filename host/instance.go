@@ -42,6 +42,8 @@ type instance struct {
 	logged   int64
 	ticks    uint64 // what it has cost, once it is over
 	badInput bool   // the guest said that its input is bad
+	failed   api.Function // what has been entered and did not return, until the error is described
+	trapped  error        // and the engine's error
 	stdio    stdio
 	callVars vars // those of a call that brings its own; taken when it is over
 
@@ -130,6 +132,7 @@ func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(a
 	}
 	e := i.failure(err, cause, limit)
 	e.Message = "while it starts: " + e.Message
+	i.describe(e, nil, i.lines.list())
 	return i, e
 }
 
@@ -190,7 +193,11 @@ func (i *instance) addModule(m api.Module, pass *instrument.Result) error {
 	if i.v.snapshot != nil {
 		return nil // the snapshot was taken after it
 	}
-	return control.Start(&i.ctx)
+	if err := control.Start(&i.ctx); err != nil {
+		i.failed = control.StartFunction()
+		return err
+	}
+	return nil
 }
 
 // initialise starts the modules' language runtimes as Extism does: hs_init after _initialize where there is one,
@@ -208,11 +215,13 @@ func (i *instance) initialise() error {
 				continue
 			}
 			if _, err := f.Call(&i.ctx); err != nil {
+				i.failed = f
 				return fmt.Errorf("%s: %w", name, err)
 			}
 		}
 		if hs != nil {
 			if _, err := hs.Call(&i.ctx, make([]uint64, len(hs.Definition().ParamTypes()))...); err != nil {
+				i.failed = hs
 				return fmt.Errorf("hs_init: %w", err)
 			}
 		}
@@ -240,6 +249,7 @@ func (i *instance) begin(ctx context.Context, call *abi.Call, report func(abi.Pr
 	if call.Vars != nil {
 		i.callVars = vars{values: call.Vars}
 	}
+	i.failed, i.trapped = nil, nil
 	i.logged = 0
 	i.badInput = false
 	i.meter.starved = false
@@ -274,7 +284,7 @@ func (i *instance) run(ctx context.Context, call *abi.Call, function int, began 
 		out, err = i.outcome()
 		intact = cause == nil
 	} else {
-		i.funcs[function] = nil
+		i.funcs[function], i.failed = nil, f
 		out, err = i.unwound(err, cause)
 	}
 	if err != nil {

@@ -39,6 +39,9 @@ type version struct {
 	pool     *pool
 	numbers  map[string]int // of the functions, by name
 	snapshot *snapshot      // nil: instances are not put back
+	symbols  symbols
+
+	showInput bool // in the detail of errors
 
 	refs atomic.Int64 // 1 for being current, 1 for each call
 }
@@ -69,6 +72,7 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 	v.config = overlay(r.manifest.Config, h.cfg.PluginConfig[name])
 	v.maxInst = h.cfg.MaxInstances
 	v.isolation = abi.IsolationPristine
+	v.showInput = true
 	if t := r.manifest.Taskhost; t != nil {
 		v.grace = time.Duration(t.CancelGraceMS) * time.Millisecond
 		if t.MaxInstances > 0 {
@@ -289,6 +293,9 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 	res.Usage.Ticks = i.ticks
 	if i.lines.n > 0 {
 		res.Log = i.lines.take()
+	}
+	if err != nil {
+		i.describe(err, call.Input, res.Log)
 	}
 	if call.Vars != nil {
 		if vars := i.takeVars(); err == nil {

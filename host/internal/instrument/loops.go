@@ -121,6 +121,7 @@ func (e *emitter) endBlock() {
 	done := f.pos - 3
 	e.br(wasm.OpBr, done)
 	e.close()
+	e.mark(f.node)
 	e.flush()
 	e.out.call(e.w.helper(helpTick))
 	e.reload()
