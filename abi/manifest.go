@@ -63,6 +63,8 @@ type ManifestTaskhost struct {
 	// Args and Env are given to a WASI command. Default: the plugin's name alone, and no environment.
 	Args []string          `json:"args,omitempty"`
 	Env  map[string]string `json:"env,omitempty"`
+	// HideInput keeps the head of the input out of the detail of errors. Default: it is shown, to those who may see the task.
+	HideInput bool `json:"hide_input,omitempty"`
 	// Functions describes functions, by name. When it is there, only these can be called.
 	Functions map[string]ManifestFunction `json:"functions,omitempty"`
 }

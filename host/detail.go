@@ -14,8 +14,9 @@ import (
 const (
 	maxDetail    = 8 << 10 // of all; what a manager keeps
 	maxInputHead = 200
-	maxLogDetail = 10  // lines
-	maxLogText   = 240 // of each
+	maxLogDetail = 10     // messages
+	maxLogText   = 1500   // of each
+	maxLogTexts  = 5 << 9 // of all
 )
 
 // describe gives an error of a call its detail: the guest's stack, the head of the input, and the last lines that it logged. An error
@@ -40,9 +41,7 @@ func (i *instance) describe(err error, input []byte, log []abi.LogLine) {
 	}
 	if len(log) > 0 {
 		b.WriteString("last log lines:\n")
-		for _, l := range log[max(len(log)-maxLogDetail, 0):] {
-			fmt.Fprintf(&b, "  %-5s %s\n", l.Level, symbol.Printable(clip(l.Text, maxLogText)))
-		}
+		b.WriteString(logText(log))
 	}
 	e.Detail = clip(strings.TrimSuffix(b.String(), "\n"), maxDetail)
 }
@@ -77,6 +76,28 @@ func quoteHead(input []byte) string {
 	b.WriteByte('"')
 	if len(input) > 0 {
 		b.WriteString("…")
+	}
+	return b.String()
+}
+
+// logText shows the last messages, those with several lines as such.
+func logText(log []abi.LogLine) string {
+	from, size := len(log), 0
+	for from > 0 && len(log)-from < maxLogDetail {
+		n := min(len(log[from-1].Text), maxLogText)
+		if size += n; size > maxLogTexts && from < len(log) {
+			break
+		}
+		from--
+	}
+	var b strings.Builder
+	for _, l := range log[from:] {
+		word := l.Level
+		for line := range strings.Lines(strings.TrimRight(clip(l.Text, maxLogText), "\n")) {
+			line = strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", "  ")
+			fmt.Fprintf(&b, "  %-5s %s\n", word, symbol.Printable(line))
+			word = ""
+		}
 	}
 	return b.String()
 }

@@ -141,27 +141,26 @@ func decode(m module) (*wasm.Module, error) {
 
 // addImports checks that somebody provides each import.
 func (s *shape) addImports(mod *wasm.Module, modules map[string]bool) error {
-	for _, i := range mod.Imports {
-		var known []string
-		switch {
-		case i.Module == abi.ModuleEnv:
-			known = envFunctions
-		case i.Module == abi.ModuleUser:
-			known = userFunctions
-		case i.Module == abi.ModuleWASI: // wazero knows which there are
-		case modules[i.Module] && i.Module != mainModule:
+	first, problems := "", 0
+	for i := range mod.Imports {
+		imp := &mod.Imports[i]
+		if modules[imp.Module] && imp.Module != mainModule {
 			continue
-		default:
-			return abi.Errorf(abi.CodeRefused, "it imports %q of module %q, which nobody provides; there are %s, %s, %s and the modules that the manifest names",
-				i.Name, i.Module, abi.ModuleEnv, abi.ModuleUser, abi.ModuleWASI)
 		}
-		if known != nil && (i.Kind != wasm.KindFunc || !slices.Contains(known, i.Name)) {
-			return abi.Errorf(abi.CodeRefused, "it imports %q of %s, which has no such function%s", i.Name, i.Module, didYouMean(i.Name, known))
+		if p := importProblem(mod, imp); p != "" {
+			if problems++; problems == 1 {
+				first = p
+			}
+			continue
 		}
-		if have, want := hostSignatures()[i.Module+"."+i.Name], mod.Types[i.TypeIndex].String(); known != nil && have != want {
-			return abi.Errorf(abi.CodeRefused, "it imports %q of %s with the signature %s; it has %s", i.Name, i.Module, want, have)
-		}
-		s.imports = append(s.imports, i.Module+"."+i.Name)
+		s.imports = append(s.imports, imp.Module+"."+imp.Name)
+	}
+	switch {
+	case problems > 1:
+		first += fmt.Sprintf(" (%d more imports are not there)", problems-1)
+		fallthrough
+	case problems == 1:
+		return abi.Errorf(abi.CodeRefused, "it %s", first)
 	}
 	return nil
 }

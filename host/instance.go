@@ -40,8 +40,8 @@ type instance struct {
 	resumed  time.Duration // on the host's clock: when the slice of ticks began
 	nextTurn time.Duration // when the guest gives way to others
 	logged   int64
-	ticks    uint64 // what it has cost, once it is over
-	badInput bool   // the guest said that its input is bad
+	ticks    uint64       // what it has cost, once it is over
+	badInput bool         // the guest said that its input is bad
 	failed   api.Function // what has been entered and did not return, until the error is described
 	trapped  error        // and the engine's error
 	stdio    stdio

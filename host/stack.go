@@ -22,7 +22,7 @@ const (
 	outerFrames  = 8  // and the outermost
 	maxCycle     = 4  // functions that call each other in turn and are folded
 	minRepeat    = 4  // rounds of a cycle from which on it is folded
-	maxStackText = 5 << 10
+	maxStackText = 9 << 9
 )
 
 // stackText is the guest's stack when a call of f failed with an error of the engine's, one frame a line, the innermost first; empty if
@@ -212,7 +212,7 @@ func foldRuntime(lines []string) []string {
 		}
 		switch {
 		case n-i > 2 && n-i < len(lines):
-			out = append(out, fmt.Sprintf("… %d more of the language's runtime", n-i))
+			out = append(out, fmt.Sprintf("… %d of the language's runtime", n-i))
 			i = n
 		default:
 			n = max(n, i+1)
@@ -225,7 +225,7 @@ func foldRuntime(lines []string) []string {
 
 // ofRuntime tells whether a frame is one of those that say nothing: how Rust comes to panic, and how Go comes to its functions.
 func ofRuntime(line string) bool {
-	for _, prefix := range []string{"core::panicking::", "std::panicking::", "std::sys::", "std::rt::", "core::ops::function::", "rust_panic",
+	for _, prefix := range []string{"core::panicking::", "std::panicking::", "std::sys::", "std::sys_common::", "std::rt::", "core::ops::function::", "rust_panic",
 		"__rust", "rust_begin_unwind", "panic_abort::", "std::alloc::", "runtime.", "wasm_pc_f_loop", "_rt0_wasm", "wasm_export_"} {
 		if strings.HasPrefix(line, prefix) {
 			return true

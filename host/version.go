@@ -72,7 +72,7 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 	v.config = overlay(r.manifest.Config, h.cfg.PluginConfig[name])
 	v.maxInst = h.cfg.MaxInstances
 	v.isolation = abi.IsolationPristine
-	v.showInput = true
+	v.showInput = r.manifest.Taskhost == nil || !r.manifest.Taskhost.HideInput
 	if t := r.manifest.Taskhost; t != nil {
 		v.grace = time.Duration(t.CancelGraceMS) * time.Millisecond
 		if t.MaxInstances > 0 {

@@ -62,7 +62,9 @@ func Open(m *wasm.Module) (l *Lines) {
 }
 
 // HasLines tells whether a module has debug information that Open reads.
-func HasLines(m *wasm.Module) bool { return len(m.Custom(".debug_info")) > 0 && len(m.Custom(".debug_line")) > 0 }
+func HasLines(m *wasm.Module) bool {
+	return len(m.Custom(".debug_info")) > 0 && len(m.Custom(".debug_line")) > 0
+}
 
 // units finds where the units of .debug_info begin, so that one can be read without those before it.
 func units(info []byte) []dwarf.Offset {

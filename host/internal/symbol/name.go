@@ -26,7 +26,27 @@ func Demangle(name string) (out string) {
 			name = s
 		}
 	}
-	return Clean(withoutHash(name))
+	return Clean(withoutParams(withoutHash(name)))
+}
+
+// withoutParams takes the parameters off a C++ function that the linker has demangled, such as area(int) const.
+func withoutParams(name string) string {
+	plain := strings.TrimSuffix(name, " const")
+	if !strings.HasSuffix(plain, ")") {
+		return name
+	}
+	open := 0
+	for i := len(plain) - 1; i > 0; i-- {
+		switch plain[i] {
+		case ')':
+			open++
+		case '(':
+			if open--; open == 0 && !strings.HasSuffix(plain[:i], "operator") {
+				return plain[:i]
+			}
+		}
+	}
+	return name
 }
 
 func mangled(name string) bool {
