@@ -1,6 +1,9 @@
 package host
 
-import "github.com/taskhost/taskhost/host/internal/linmem"
+import (
+	"github.com/taskhost/taskhost/host/internal/linmem"
+	"github.com/taskhost/taskhost/host/internal/wasm"
+)
 
 // MemoryInUse is what the memories of all instances have taken of Config.MaxMemory, in bytes.
 func (h *Host) MemoryInUse() int64 { return h.budget.used.Load() }
@@ -13,4 +16,38 @@ func (h *Host) MakePortable() error {
 	err := h.memory.Close()
 	h.memory = linmem.Portable()
 	return err
+}
+
+// Words are the names of functions for guests in Go, Rust, C and AssemblyScript, of those that have any.
+func Words() map[string]string {
+	words := map[string]string{}
+	for name, w := range guestWords {
+		if w.goName != "" {
+			words[name] = w.goName + " " + w.rust + " " + w.c + " " + w.as
+		}
+	}
+	return words
+}
+
+// WASIMismatch compares the table of WASI's functions with those of the engine, and says how they differ.
+func (h *Host) WASIMismatch() (diff []string) {
+	have := h.bareWASI.ExportedFunctionDefinitions()
+	for name, d := range have {
+		t := wasm.FuncType{}
+		for _, v := range d.ParamTypes() {
+			t.Params = append(t.Params, wasm.ValType{Code: v})
+		}
+		for _, v := range d.ResultTypes() {
+			t.Results = append(t.Results, wasm.ValType{Code: v})
+		}
+		if wasiSignatures[name] != t.String() {
+			diff = append(diff, name+" is "+t.String())
+		}
+	}
+	for name := range wasiSignatures {
+		if have[name] == nil {
+			diff = append(diff, name+" is gone")
+		}
+	}
+	return diff
 }

@@ -88,23 +88,27 @@ func importAdvice(imp *wasm.Import) string {
 	if a := elsewhere(imp); a != "" {
 		return a
 	}
-	for _, a := range advice {
-		if a.matches(imp) {
-			return a.text
-		}
-	}
 	known := hostFunctions(imp.Module)
 	if known == nil {
+		for _, a := range advice {
+			if a.matches(imp) {
+				return a.text
+			}
+		}
 		known = slices.Concat(userFunctions, envFunctions)
 	}
 	if near := didYouMean(imp.Name, known); near != "" {
-		return strings.TrimSuffix(strings.TrimPrefix(near, " ("), ")") + " There are " + abi.ModuleEnv + " and " + abi.ModuleUser
+		near = strings.TrimSuffix(strings.TrimPrefix(near, " ("), ")")
+		if known := hostFunctions(imp.Module); known == nil {
+			near += " That is in " + abi.ModuleEnv + " or " + abi.ModuleUser
+		}
+		return near
 	}
 	switch imp.Module {
 	case abi.ModuleUser:
 		return "functions of a program that embeds Extism are not here; taskhost has " + listed(userFunctions)
 	case abi.ModuleWASI:
-		return "this is WASI preview 1 as wazero has it"
+		return "it is no part of WASI preview 1: build it for wasm32-wasip1, without the extensions of another runtime"
 	case abi.ModuleEnv:
 		return "there are " + strings.Join(envFunctions, ", ")
 	case "env":
