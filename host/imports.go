@@ -110,7 +110,7 @@ func importAdvice(imp *wasm.Import) string {
 	case abi.ModuleWASI:
 		return "it is no part of WASI preview 1: build it for wasm32-wasip1, without the extensions of another runtime"
 	case abi.ModuleEnv:
-		return "there are " + strings.Join(envFunctions, ", ")
+		return "there are " + listed(envFunctions)
 	case "env":
 		return envAdvice(imp.Name)
 	}
