@@ -62,7 +62,7 @@ func engineFrames(text string) (names []string, more bool) {
 }
 
 // engineFrame matches a function with its signature.
-var engineFrame = regexp.MustCompile(`^(.*)\([a-z0-9,]*\)(?: [a-z0-9]+| \([a-z0-9,]+\))?$`)
+var engineFrame = regexp.MustCompile(`^(.*?)\([a-z0-9,]*\)(?: [a-z0-9]+| \([a-z0-9,]+\))?$`)
 
 // nativeLines are the lines of the stack as the machine code tells them; nil if it does not. Names are the engine's for the innermost.
 func (i *instance) nativeLines(f api.Function, names []string) []string {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/taskhost/taskhost/abi"
@@ -189,4 +190,28 @@ func TestNamesCannotHarm(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestManyFailAtOnce has many calls fail at the same time, on few instances, while the plugin is swapped.
+func TestManyFailAtOnce(t *testing.T) {
+	h := newHost(t, host.Config{MaxInstances: 4})
+	c := built(t, "trap-c.wasm")
+	swapTo(t, h, "trap-c", c, "")
+	want := withPlaces(t, stacks["trap-c:division"].want)
+	var group sync.WaitGroup
+	for worker := range 8 {
+		group.Go(func() {
+			for n := range 20 {
+				function := []string{"division", "turns", "method", "loops"}[(worker+n)%4]
+				_, err := h.Run(t.Context(), abi.Call{Plugin: "trap-c", Function: function, Input: []byte("hello")}, nil)
+				if e := abi.AsError(err); e.Code != abi.CodeTrap || function == "division" && e.Detail != want+"\ninput (5 bytes): \"hello\"" {
+					t.Errorf("%s: %v\n%s", function, err, e.Detail)
+				}
+			}
+		})
+	}
+	for n := range 4 {
+		swapTo(t, h, "trap-c", tagged(c, fmt.Sprint(n)), "")
+	}
+	group.Wait()
 }

@@ -89,7 +89,10 @@ func (w *rewriter) cut(marks map[int][]mark) error {
 		m.Codes[i] = e.function(i)
 		marks[i] = list
 	}
-	m.Start = nil
+	if m.Start != nil {
+		m.Start = nil
+		w.helper(helpStart)
+	}
 	w.addHelpers()
 	m.Datas = slices.Clone(m.Datas)
 	for i := range m.Datas {
