@@ -48,7 +48,7 @@ broken   := $(patsubst testdata/guests/broken/%.wat,$(BROKEN)/%.wasm,$(wildcard 
 hostile  := $(patsubst testdata/hostile/%.c,$(HOSTILE)/%.wasm,$(wildcard testdata/hostile/*.c)) \
 	$(patsubst testdata/hostile/%.wat,$(HOSTILE)/%.wasm,$(wildcard testdata/hostile/*.wat testdata/hostile/load/*.wat))
 contract := $(foreach n,go rust c cpp c-wasi as wat,$(CONTRACT)/$(n).wasm)
-testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat upper-zig echo-go sdk-go extism-go filter-c filter-go files-c kernels,$(TESTS)/$(n).wasm) \
+testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat upper-zig echo-go sdk-go extism-go filter-c filter-go files-c kernels trap-c trap-rust trap-as trap-go,$(TESTS)/$(n).wasm) \
 	$(guests) $(broken) $(hostile) $(contract)
 
 testdata += $(patsubst testdata/stubs/%.wat,$(TESTS)/stubs/%.wasm,$(wildcard testdata/stubs/*.wat)) \
@@ -220,6 +220,28 @@ $(CONTRACT)/as.wasm: testdata/contract/as/contract.ts $(wildcard sdk/assemblyscr
 
 $(CONTRACT)/wat.wasm: testdata/contract/wat/contract.wat | $(CONTRACT) $(TOOLS)
 	$(WAT2WASM) --debug-names -o $(new) $<
+	@$(publish)
+
+# --- plugins that trap, with what names their functions and lines
+
+# Compiled and linked in two steps: clang that links with -O has wasm-opt, where there is one, throw names and lines away.
+$(TESTS)/trap-c.wasm: testdata/trap-c/trap.c testdata/trap-c/shape.cpp testdata/guests/guest.h | $(TESTS) $(TOOLS)
+	$(CLANG) --target=wasm32 -O2 -g -Wall -Wextra -Werror -ffile-prefix-map=$(CURDIR)/= -Itestdata/guests -c -o $(new).o testdata/trap-c/trap.c
+	$(CLANG) --target=wasm32 -O2 -g -Wall -Wextra -Werror -fno-exceptions -ffile-prefix-map=$(CURDIR)/= -c -o $(new).cpp.o testdata/trap-c/shape.cpp
+	$(CLANG) --target=wasm32 -nostdlib -Wl,--no-entry -Wl,--stack-first -Wl,-z,stack-size=16777216 -o $(new) $(new).o $(new).cpp.o
+	@rm -f $(new).o $(new).cpp.o
+	@$(publish)
+
+$(TESTS)/trap-rust.wasm: testdata/trap-rust/trap.rs | $(TESTS) $(TOOLS)
+	$(RUSTC) --edition 2021 --target wasm32-unknown-unknown --crate-type cdylib -C opt-level=2 -C debuginfo=1 -C panic=abort -o $(new) $<
+	@$(publish)
+
+$(TESTS)/trap-as.wasm: testdata/trap-as/trap.ts testdata/upper-as/node_modules/.installed | $(TESTS)
+	cd testdata/trap-as && ../upper-as/node_modules/.bin/asc trap.ts --outFile $(abspath $(new)) --debug --runtime stub --use abort=
+	@$(publish)
+
+$(TESTS)/trap-go.wasm: $(wildcard testdata/trap-go/*.go) $(SDK_GO) | $(TESTS)
+	GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -buildmode=c-shared -o $(new) ./testdata/trap-go
 	@$(publish)
 
 # --- guests for the tests of the host

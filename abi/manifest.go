@@ -67,6 +67,8 @@ type ManifestTaskhost struct {
 	// What stands in for them ends the call with CodeDenied when it is called. It takes the place of nothing that is there.
 	// Default: none, and such a module is refused.
 	StubImports []string `json:"stub_imports,omitempty"`
+	// HideInput keeps the head of the input out of the detail of errors. Default: it is shown, to those who may see the task.
+	HideInput bool `json:"hide_input,omitempty"`
 	// Functions describes functions, by name. When it is there, only these can be called.
 	Functions map[string]ManifestFunction `json:"functions,omitempty"`
 }

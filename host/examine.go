@@ -237,15 +237,15 @@ func (r *resolved) importInfos(mod *wasm.Module, limits abi.Limits) (list []abi.
 		if i.Kind == wasm.KindFunc {
 			x.Type = clip(mod.Types[i.TypeIndex].String(), abi.MaxName)
 		}
-		if _, ok, err := link.stub(mod, i); err != nil {
-			x.State, x.Why = abi.ImportUnknown, "taskhost.stub_imports stands in for functions of plain types alone"
+		if link.theirs(&i) {
+			if !link.provided(&i) {
+				x.State, x.Why = abi.ImportUnknown, "the module exports no such thing"
+			}
+		} else if _, ok, err := link.stub(mod, i); err != nil {
+			x.State, x.Why = abi.ImportUnknown, abi.AsError(err).Message
 		} else if ok {
-			x.State, x.Why = abi.ImportStubbed, "the manifest's taskhost.stub_imports; calling it ends the call"
-		} else if link.exports[i.Module] != nil && link.provided(i) {
-			// by a module of the plugin's own, or by the host beside one
-		} else if link.exports[i.Module] != nil {
-			x.State, x.Why = abi.ImportUnknown, "the module exports no such thing"
-		} else if why := unknownImport(&i, x.Type, modules); why != "" {
+			x.State, x.Why = abi.ImportStubbed, "taskhost.stub_imports in the manifest; calling it ends the call"
+		} else if why := importProblem(mod, &i); why != "" {
 			x.State, x.Why = abi.ImportUnknown, why
 		} else if why := deniedImport(&i, &r.manifest, limits); why != "" {
 			x.State, x.Why = abi.ImportDenied, why
@@ -253,38 +253,6 @@ func (r *resolved) importInfos(mod *wasm.Module, limits abi.Limits) (list []abi.
 		list = append(list, x)
 	}
 	return list
-}
-
-// unknownImport tells why nobody provides an import of none of the plugin's modules, and what may have been meant; empty: the host does.
-func unknownImport(i *wasm.Import, signature string, modules map[string]*wasm.Module) string {
-	known := map[string]map[string]string{abi.ModuleEnv: {}, abi.ModuleUser: {}, abi.ModuleWASI: wasiSignatures()}
-	for full, s := range hostSignatures() {
-		for _, m := range []string{abi.ModuleEnv, abi.ModuleUser} {
-			if name, ok := strings.CutPrefix(full, m+"."); ok {
-				known[m][name] = s
-			}
-		}
-	}
-	functions := known[i.Module]
-	have, ok := functions[i.Name]
-	switch {
-	case ok && i.Kind != wasm.KindFunc:
-		return "it is a function there"
-	case ok && have != signature:
-		return "its signature there is " + have
-	case ok:
-		return ""
-	}
-	for _, m := range sortedKeys(known) {
-		if _, ok := known[m][i.Name]; ok {
-			return "it is a function of the module " + m
-		}
-	}
-	if functions != nil {
-		return "there is no such function" + didYouMean(i.Name, sortedKeys(functions))
-	}
-	names := append(sortedKeys(known), sortedKeys(modules)...)
-	return "nobody provides this module" + cmp.Or(didYouMean(i.Module, names), "; there are "+listed(names))
 }
 
 // deniedImport tells why a function that the host provides does nothing for this plugin.

@@ -105,8 +105,13 @@ func (h *Host) startDog() {
 const features = api.CoreFeaturesV2 | experimental.CoreFeaturesThreads | experimental.CoreFeaturesTailCall |
 	experimental.CoreFeaturesExtendedConst | experimental.CoreFeaturesExceptionHandling | experimental.CoreFeaturesTypedFunctionReferences
 
+// runtimeConfig is what all that is compiled has in common.
+func runtimeConfig() wazero.RuntimeConfig {
+	return wazero.NewRuntimeConfig().WithCoreFeatures(features).WithDebugInfoEnabled(true)
+}
+
 func (h *Host) makeRuntime(ctx context.Context) (err error) {
-	config := wazero.NewRuntimeConfig().WithCoreFeatures(features).WithDebugInfoEnabled(true)
+	config := runtimeConfig()
 	if h.cfg.CacheDir != cacheOff {
 		if h.cache, err = openCache(h.cfg.CacheDir); err != nil {
 			return err

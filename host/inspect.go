@@ -149,37 +149,32 @@ func decode(m module) (*wasm.Module, error) {
 
 // addImports checks that somebody provides each import.
 func (s *shape) addImports(mod *wasm.Module, link linker) error {
-	for _, i := range mod.Imports {
-		switch stub, ok, err := link.stub(mod, i); {
-		case err != nil:
+	first, problems := "", 0
+	for i := range mod.Imports {
+		imp := &mod.Imports[i]
+		if link.theirs(imp) {
+			continue
+		}
+		stub, ok, err := link.stub(mod, *imp)
+		if err != nil {
 			return err
-		case ok:
+		}
+		if ok {
 			s.addStub(stub)
-			s.imports = append(s.imports, i.Module+"."+i.Name)
+		} else if p := importProblem(mod, imp); p != "" {
+			if problems++; problems == 1 {
+				first = importText(imp) + p
+			}
 			continue
 		}
-		var known []string
-		switch {
-		case i.Module == abi.ModuleEnv:
-			known = envFunctions
-		case i.Module == abi.ModuleUser && link.exports[i.Module][i.Name] && !slices.Contains(userFunctions, i.Name):
-			continue
-		case i.Module == abi.ModuleUser:
-			known = userFunctions
-		case i.Module == abi.ModuleWASI: // wazero knows which there are
-		case link.exports[i.Module] != nil:
-			continue
-		default:
-			return abi.Errorf(abi.CodeRefused, "it imports %q of module %q, which nobody provides; there are %s, %s, %s and the modules that the manifest names; if it is never called, list it in taskhost.stub_imports",
-				i.Name, i.Module, abi.ModuleEnv, abi.ModuleUser, abi.ModuleWASI)
-		}
-		if known != nil && (i.Kind != wasm.KindFunc || !slices.Contains(known, i.Name)) {
-			return abi.Errorf(abi.CodeRefused, "it imports %q of %s, which has no such function%s", i.Name, i.Module, didYouMean(i.Name, known))
-		}
-		if have, want := hostSignatures()[i.Module+"."+i.Name], mod.Types[i.TypeIndex].String(); known != nil && have != want {
-			return abi.Errorf(abi.CodeRefused, "it imports %q of %s with the signature %s; it has %s", i.Name, i.Module, want, have)
-		}
-		s.imports = append(s.imports, i.Module+"."+i.Name)
+		s.imports = append(s.imports, imp.Module+"."+imp.Name)
+	}
+	switch {
+	case problems > 1:
+		first += fmt.Sprintf(" (%d more imports are not there)", problems-1)
+		fallthrough
+	case problems == 1:
+		return abi.Errorf(abi.CodeRefused, "it %s", first)
 	}
 	return nil
 }

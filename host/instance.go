@@ -40,9 +40,11 @@ type instance struct {
 	resumed  time.Duration // on the host's clock: when the slice of ticks began
 	nextTurn time.Duration // when the guest gives way to others
 	logged   int64
-	ticks    uint64 // what it has cost, once it is over
-	badInput bool   // the guest said that its input is bad
-	spoke    bool   // the guest reported progress
+	ticks    uint64       // what it has cost, once it is over
+	badInput bool         // the guest said that its input is bad
+	spoke    bool         // the guest reported progress
+	failed   api.Function // what has been entered and did not return, until the error is described
+	trapped  error        // and the engine's error
 	stdio    stdio
 	callVars vars // those of a call that brings its own; taken when it is over
 
@@ -134,6 +136,7 @@ func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(a
 	}
 	e := i.failure(err, cause, limit)
 	e.Message = "while it starts: " + e.Message
+	i.describe(e, nil, i.lines.list())
 	return i, e
 }
 
@@ -200,7 +203,11 @@ func (i *instance) addModule(m api.Module, pass *instrument.Result) error {
 	if i.v.snapshot != nil {
 		return nil // the snapshot was taken after it
 	}
-	return control.Start(&i.ctx)
+	if err := control.Start(&i.ctx); err != nil {
+		i.failed = control.StartFunction()
+		return err
+	}
+	return nil
 }
 
 // initialise starts the modules' language runtimes as Extism does: hs_init after _initialize where there is one,
@@ -218,11 +225,13 @@ func (i *instance) initialise() error {
 				continue
 			}
 			if _, err := f.Call(&i.ctx); err != nil {
+				i.failed = f
 				return fmt.Errorf("%s: %w", name, err)
 			}
 		}
 		if hs != nil {
 			if _, err := hs.Call(&i.ctx, make([]uint64, len(hs.Definition().ParamTypes()))...); err != nil {
+				i.failed = hs
 				return fmt.Errorf("hs_init: %w", err)
 			}
 		}
@@ -250,6 +259,7 @@ func (i *instance) begin(ctx context.Context, call *abi.Call, report func(abi.Pr
 	if call.Vars != nil {
 		i.callVars = vars{values: call.Vars}
 	}
+	i.failed, i.trapped = nil, nil
 	i.logged = 0
 	i.badInput, i.spoke = false, false
 	i.meter.starved = false
@@ -284,7 +294,7 @@ func (i *instance) run(ctx context.Context, call *abi.Call, function int, began 
 		out, err = i.outcome()
 		intact = cause == nil
 	} else {
-		i.funcs[function] = nil
+		i.funcs[function], i.failed = nil, f
 		out, err = i.unwound(err, cause)
 	}
 	if err != nil {

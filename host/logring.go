@@ -31,8 +31,15 @@ func (r *logRing) add(level slog.Level, message []byte) {
 	l.time, l.level, l.text, l.cut = time.Now(), level, append(l.text[:0], message[:n]...), n < len(message)
 }
 
-// take is the lines, oldest first, nil if there are none; the ring is empty then.
+// take is list, and the ring is empty then.
 func (r *logRing) take() []abi.LogLine {
+	list := r.list()
+	r.n = 0
+	return list
+}
+
+// list is the lines, oldest first, nil if there are none.
+func (r *logRing) list() []abi.LogLine {
 	if r.n == 0 {
 		return nil
 	}
@@ -45,7 +52,6 @@ func (r *logRing) take() []abi.LogLine {
 		}
 		list = append(list, abi.LogLine{Time: l.time.UTC(), Level: levelName(l.level), Text: clip(text, abi.MaxLogLine)})
 	}
-	r.n = 0
 	return list
 }
 

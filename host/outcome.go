@@ -113,9 +113,7 @@ func (i *instance) failure(err, cause error, limit time.Duration) *abi.Error {
 			e = abi.Errorf(abi.CodeTrap, "it trapped: %s", trapName(msg))
 		}
 	}
-	if at := strings.Index(msg, "wasm stack trace:"); at >= 0 {
-		e.Detail = clip(msg[at:], maxDetail)
-	}
+	i.trapped = err
 	if e.Err == nil {
 		e.Err = err
 	}
@@ -135,11 +133,8 @@ func (i *instance) gaveUp(msg string) *abi.Error {
 	return i.reported(0, said)
 }
 
-// Bounds on the text of errors, in bytes.
-const (
-	maxMessage = 4 << 10
-	maxDetail  = 16 << 10
-)
+// maxMessage bounds the message of an error, in bytes.
+const maxMessage = 4 << 10
 
 // trapName is the first line of wazero's error, without its prefix.
 func trapName(msg string) string {

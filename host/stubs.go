@@ -56,23 +56,24 @@ func newLinker(modules map[string]*wasm.Module, m *abi.Manifest) linker {
 	return l
 }
 
-// provided tells whether the host or another of the version's modules has what is imported. Whether its type is right is not asked.
-func (l linker) provided(i wasm.Import) bool {
-	switch i.Module {
-	case abi.ModuleEnv:
-		return slices.Contains(envFunctions, i.Name)
-	case abi.ModuleWASI:
-		return slices.Contains(wasiFunctions, i.Name)
-	case abi.ModuleUser:
-		return slices.Contains(userFunctions, i.Name) || l.exports[i.Module][i.Name]
+// theirs tells whether an import is the business of another of the version's modules, and not the host's.
+func (l linker) theirs(i *wasm.Import) bool {
+	exports := l.exports[i.Module]
+	if i.Module == abi.ModuleUser { // it adds to the host's
+		return exports[i.Name] && !slices.Contains(userFunctions, i.Name)
 	}
-	return l.exports[i.Module][i.Name]
+	return exports != nil
+}
+
+// provided tells whether the host or another of the version's modules has what is imported. Whether its type is right is not asked.
+func (l linker) provided(i *wasm.Import) bool {
+	return slices.Contains(hostFunctions(i.Module), i.Name) || l.exports[i.Module][i.Name]
 }
 
 // stub makes a stub for an import that nobody provides, if the manifest wants it; ok is false for all others.
 func (l linker) stub(mod *wasm.Module, i wasm.Import) (s stub, ok bool, err error) {
 	full := i.Module + "." + i.Name
-	if !slices.ContainsFunc(l.stubbed, func(p string) bool { return wildcard(p, full) }) || l.provided(i) {
+	if !slices.ContainsFunc(l.stubbed, func(p string) bool { return wildcard(p, full) }) || l.provided(&i) {
 		return stub{}, false, nil
 	}
 	if i.Kind != wasm.KindFunc {
@@ -198,16 +199,6 @@ func stubCalled(i *instance, stack []uint64) {
 	panic(abi.Errorf(abi.CodeDenied,
 		"it calls the function %q of module %q, which nobody provides: taskhost.stub_imports stands in for it; name a module %q in the manifest's wasm that exports it, or do without what needs it",
 		clip(s.name, abi.MaxName), clip(s.module, abi.MaxName), clip(s.module, abi.MaxName)))
-}
-
-// wasiFunctions are those of WASI preview 1.
-var wasiFunctions = []string{
-	"args_get", "args_sizes_get", "clock_res_get", "clock_time_get", "environ_get", "environ_sizes_get", "fd_advise", "fd_allocate",
-	"fd_close", "fd_datasync", "fd_fdstat_get", "fd_fdstat_set_flags", "fd_fdstat_set_rights", "fd_filestat_get", "fd_filestat_set_size",
-	"fd_filestat_set_times", "fd_pread", "fd_prestat_dir_name", "fd_prestat_get", "fd_pwrite", "fd_read", "fd_readdir", "fd_renumber",
-	"fd_seek", "fd_sync", "fd_tell", "fd_write", "path_create_directory", "path_filestat_get", "path_filestat_set_times", "path_link",
-	"path_open", "path_readlink", "path_remove_directory", "path_rename", "path_symlink", "path_unlink_file", "poll_oneoff", "proc_exit",
-	"proc_raise", "random_get", "sched_yield", "sock_accept", "sock_recv", "sock_send", "sock_shutdown",
 }
 
 // stubNames are the stubs as module.name, sorted.

@@ -42,6 +42,9 @@ type version struct {
 	numbers  map[string]int // of the functions, by name
 	hints    hints
 	snapshot *snapshot // nil: instances are not put back
+	symbols  symbols
+
+	showInput bool // in the detail of errors
 
 	refs atomic.Int64 // 1 for being current, 1 for each call
 }
@@ -72,6 +75,7 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 	v.config = overlay(r.manifest.Config, h.cfg.PluginConfig[name])
 	v.maxInst = h.cfg.MaxInstances
 	v.isolation = abi.IsolationPristine
+	v.showInput = r.manifest.Taskhost == nil || !r.manifest.Taskhost.HideInput
 	if t := r.manifest.Taskhost; t != nil {
 		v.grace = time.Duration(t.CancelGraceMS) * time.Millisecond
 		if t.MaxInstances > 0 {
@@ -302,6 +306,9 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 	res.Usage.Ticks = i.ticks
 	if i.lines.n > 0 {
 		res.Log = i.lines.take()
+	}
+	if err != nil {
+		i.describe(err, call.Input, res.Log)
 	}
 	if call.Vars != nil {
 		if vars := i.takeVars(); err == nil {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"io/fs"
-	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -140,24 +139,6 @@ func (h *Host) instantiateShim(ctx context.Context, from api.Module) (api.Module
 	}
 	return h.runtime.InstantiateModule(ctx, c, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 }
-
-// wasiSignatures are the types of the functions of WASI that guests can import, by name.
-var wasiSignatures = sync.OnceValue(func() map[string]string {
-	ctx := context.Background()
-	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
-	defer rt.Close(ctx)
-	b := rt.NewHostModuleBuilder(bareModule)
-	wasi.NewFunctionExporter().ExportFunctions(b)
-	m, err := b.Compile(ctx)
-	if err != nil {
-		panic(err) // it is part of the engine
-	}
-	signatures := map[string]string{}
-	for name, def := range m.ExportedFunctions() {
-		signatures[name] = funcType(def).String()
-	}
-	return signatures
-})
 
 // funcType is the type of a function of the engine.
 func funcType(def api.FunctionDefinition) (t wasm.FuncType) {

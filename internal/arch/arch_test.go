@@ -31,7 +31,7 @@ var rules = []rule{
 	},
 	{
 		pkg: "host", own: []string{"abi"},
-		modules: []string{"github.com/tetratelabs/wazero", "golang.org/x/sys"},
+		modules: []string{"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/ianlancetaylor/demangle"},
 		why:     "who embeds the host gets the engine and nothing else; manager declares the interface that host satisfies",
 	},
 	{
@@ -47,7 +47,7 @@ var rules = []rule{
 	{
 		pkg: "monitor", own: []string{"abi", "host", "manager"},
 		modules: append([]string{
-			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
+			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/ianlancetaylor/demangle", "github.com/google/uuid", "github.com/netresearch/go-cron",
 		}, slices.Concat(prometheus, opentelemetry)...),
 		why: "monitoring listens to events; Prometheus and OpenTelemetry are linked in here and nowhere below",
 	},
@@ -83,7 +83,7 @@ var rules = []rule{
 	},
 	{
 		pkg: "internal/plugindir", own: []string{"abi", "host"},
-		modules: []string{"github.com/tetratelabs/wazero", "golang.org/x/sys"},
+		modules: []string{"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/ianlancetaylor/demangle"},
 		why:     "it writes what the host reads",
 	},
 	{
@@ -94,7 +94,7 @@ var rules = []rule{
 	{
 		pkg: "internal/httpapi", own: []string{"abi", "host", "manager", "internal/auth", "internal/plugindir"},
 		modules: append([]string{
-			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
+			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/ianlancetaylor/demangle", "github.com/google/uuid", "github.com/netresearch/go-cron",
 		}, huma...),
 		why: "the API speaks of tasks and plugins; metrics and stores are tied in by cmd",
 	},
@@ -106,7 +106,7 @@ var rules = []rule{
 	{
 		pkg: "cmd/taskhost", own: []string{"abi", "client", "host", "manager", "monitor", "internal", module},
 		modules: append([]string{
-			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/google/uuid", "github.com/netresearch/go-cron",
+			"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/ianlancetaylor/demangle", "github.com/google/uuid", "github.com/netresearch/go-cron",
 			"github.com/urfave/cli/v2", "github.com/cpuguy83/go-md2man/v2", "github.com/russross/blackfriday/v2", "github.com/xrash/smetrics",
 			"github.com/vbauerster/mpb/v8", "github.com/VividCortex/ewma", "github.com/acarl005/stripansi",
 			"github.com/mattn/go-runewidth", "github.com/clipperhouse/uax29/v2", "github.com/rivo/uniseg", "golang.org/x/term",

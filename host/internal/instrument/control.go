@@ -105,6 +105,9 @@ func (c *Control) Start(ctx context.Context) error {
 	return err
 }
 
+// StartFunction is what Start runs, nil if there is none.
+func (c *Control) StartFunction() api.Function { return c.start }
+
 // Begin prepares the next call: a budget of ticks, an empty stack, no reason, and no interrupt; one that came before
 // is forgotten. It is all an instance needs to be called again after a trap of this package.
 func (c *Control) Begin(budget int64) {

@@ -28,6 +28,18 @@ type emitter struct {
 
 	checked bool  // something is checked at the entry
 	margin  int64 // stack that must be left below this frame
+
+	marks *[]mark // where what is written comes from, if anybody wants to know
+}
+
+// mark says that the code from out on, up to the next mark, comes from the instruction at in of the original body.
+type mark struct{ out, in int32 }
+
+// mark notes that what is written next comes from the instruction at position k.
+func (e *emitter) mark(k int) {
+	if e.marks != nil {
+		*e.marks = append(*e.marks, mark{int32(len(e.out)), e.f.nodes[k].start})
+	}
 }
 
 // frame is an open block of the original; frame 0 is the function.
@@ -172,6 +184,7 @@ func (e *emitter) leave() {
 		e.close()
 		e.br(wasm.OpBr, 0)
 		e.close()
+		e.mark(0)
 		switch {
 		case e.depthAt == 0:
 			e.out.call(w.helper(helpTick))
@@ -252,6 +265,7 @@ func (e *emitter) copy(n *node) { e.out = append(e.out, e.body[n.start:n.end]...
 // node writes the instruction at position k and, of a loop that is unrolled, all its body. It returns the position of
 // the last instruction it wrote.
 func (e *emitter) node(k int) int {
+	e.mark(k)
 	if e.f.nodes[k].op == wasm.OpLoop {
 		return e.loop(k)
 	}

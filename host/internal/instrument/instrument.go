@@ -25,7 +25,7 @@
 //
 // All traps of this package are the instruction unreachable; [ExportReason] tells which it was. Function indices do
 // not change and the name section is kept, so traps name the guest's functions. Debug information (DWARF, source
-// maps) holds offsets into the code, which change: it is dropped. A trap loses the ticks used since the last slice
+// maps) holds offsets into the code, which change: it is dropped, and [Cut] finds them again when somebody asks. A trap loses the ticks used since the last slice
 // began in the innermost call-free loop.
 //
 // Shared memories become memories that are not: an instance has one thread, which memory.atomic.wait would block for ever.

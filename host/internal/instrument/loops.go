@@ -121,6 +121,7 @@ func (e *emitter) endBlock() {
 	done := f.pos - 3
 	e.br(wasm.OpBr, done)
 	e.close()
+	e.mark(int(e.f.nodes[f.node].match) - 1) // what goes round: compilers say of the loop itself that it is the line before
 	e.flush()
 	e.out.call(e.w.helper(helpTick))
 	e.reload()

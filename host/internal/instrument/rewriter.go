@@ -71,7 +71,8 @@ func unshare(m *wasm.Module) {
 	}
 }
 
-func (w *rewriter) rewrite() (*Result, error) {
+// begin adds to out what the functions' new bodies refer to.
+func (w *rewriter) begin() error {
 	m := w.out
 	m.Types = append([]wasm.FuncType(nil), m.Types...)
 	m.Funcs = append([]uint32(nil), m.Funcs...)
@@ -79,12 +80,20 @@ func (w *rewriter) rewrite() (*Result, error) {
 	m.Exports = append([]wasm.Export(nil), m.Exports...)
 	m.Tables = append([]wasm.Table(nil), m.Tables...)
 	if err := w.limitTables(); err != nil {
-		return nil, err
+		return err
 	}
 	w.addGlobals()
 	w.addTable()
 	w.prepare()
 	m.Codes = make([]wasm.Code, len(w.in.Codes), len(w.in.Codes)+8)
+	return nil
+}
+
+func (w *rewriter) rewrite() (*Result, error) {
+	if err := w.begin(); err != nil {
+		return nil, err
+	}
+	m := w.out
 	err := spread(w.in, func(_, from, to int) error {
 		e := emitter{w: w}
 		for i := from; i < to; i++ {

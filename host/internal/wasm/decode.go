@@ -375,6 +375,7 @@ func (d *decoder) data(r *reader) {
 }
 
 func (d *decoder) codes(r *reader) {
+	d.m.CodeStart = r.i
 	n := r.count()
 	d.m.Codes = make([]Code, 0, n)
 	for ; n > 0 && r.err == nil; n-- {

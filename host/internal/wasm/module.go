@@ -22,6 +22,9 @@ type Module struct {
 	Datas     []Data
 	Customs   []Custom
 
+	// CodeStart is the offset of the code section's content in the binary that was read: debug information counts from there.
+	CodeStart int
+
 	imported [5]int // number of imports of each kind
 }
 
