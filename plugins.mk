@@ -22,6 +22,7 @@ GUESTS   := $(TESTS)/guests
 BROKEN   := $(TESTS)/broken
 HOSTILE  := $(TESTS)/hostile
 CONTRACT := $(TESTS)/contract
+SMALL    := $(TESTS)/small
 TOOLS    := $(BUILD)/.toolchains
 
 # The same sources give the same bytes: no paths, no version control state, no debug information.
@@ -46,16 +47,17 @@ broken   := $(patsubst testdata/guests/broken/%.wat,$(BROKEN)/%.wasm,$(wildcard 
 	$(BROKEN)/not-wasm.wasm $(BROKEN)/truncated.wasm
 hostile  := $(patsubst testdata/hostile/%.c,$(HOSTILE)/%.wasm,$(wildcard testdata/hostile/*.c)) \
 	$(patsubst testdata/hostile/%.wat,$(HOSTILE)/%.wasm,$(wildcard testdata/hostile/*.wat testdata/hostile/load/*.wat))
+small    := $(foreach n,go rust c cpp as wat wasi,$(SMALL)/$(n).wasm)
 contract := $(foreach n,go rust c cpp c-wasi as wat,$(CONTRACT)/$(n).wasm)
 testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat echo-go sdk-go extism-go filter-c filter-go files-c kernels,$(TESTS)/$(n).wasm) \
-	$(guests) $(broken) $(hostile) $(contract)
+	$(guests) $(broken) $(hostile) $(contract) $(small)
 
 .PHONY: plugins plugins-shipped plugins-testdata toolchains test-plugins
 plugins: plugins-shipped plugins-testdata $(TESTS)/axe.js
 plugins-shipped: $(shipped)
 plugins-testdata: $(testdata)
 
-$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load $(CONTRACT):
+$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load $(CONTRACT) $(SMALL):
 	@mkdir -p $@
 
 toolchains:
@@ -191,6 +193,38 @@ $(CONTRACT)/as.wasm: testdata/contract/as/contract.ts $(wildcard sdk/assemblyscr
 
 $(CONTRACT)/wat.wasm: testdata/contract/wat/contract.wat | $(CONTRACT) $(TOOLS)
 	$(WAT2WASM) --debug-names -o $(new) $<
+	@$(publish)
+
+# --- the smallest processor in every language, for docs/languages.md: for size, without names
+
+CLANG_SMALL = -Oz -Isdk/c -Wl,--strip-debug
+
+$(SMALL)/go.wasm: testdata/small/upper.go $(SDK_GO) | $(SMALL)
+	$(GO_PLUGIN) -o $(new) $<
+	@$(publish)
+
+$(SMALL)/rust.wasm: testdata/small/upper.rs $(CONTRACT)/libtaskhost.rlib | $(SMALL)
+	$(RUSTC_WASM) -C opt-level=z -C lto -C strip=symbols --crate-type cdylib --extern taskhost=$(CONTRACT)/libtaskhost.rlib -o $(new) $<
+	@$(publish)
+
+$(SMALL)/c.wasm: testdata/small/upper.c sdk/c/taskhost.h | $(SMALL) $(TOOLS)
+	$(CLANG_WASM) $(CLANG_SMALL) -o $(new) $<
+	@$(publish)
+
+$(SMALL)/cpp.wasm: testdata/small/upper.c sdk/c/taskhost.h | $(SMALL) $(TOOLS)
+	$(CLANG_WASM) $(CLANG_SMALL) -x c++ -fno-exceptions -fno-rtti -o $(new) $<
+	@$(publish)
+
+$(SMALL)/as.wasm: testdata/small/upper.ts $(wildcard sdk/assemblyscript/assembly/*.ts) testdata/upper-as/node_modules/.installed | $(SMALL)
+	$(ASC) $< --outFile $(new) $(ASC_FLAGS) --shrinkLevel 2
+	@$(publish)
+
+$(SMALL)/wat.wasm: testdata/small/upper.wat | $(SMALL) $(TOOLS)
+	$(WAT2WASM) -o $(new) $<
+	@$(publish)
+
+$(SMALL)/wasi.wasm: testdata/small/upper-wasi.c | $(SMALL) $(TOOLS)
+	$(CLANG_WASI) $(CLANG_SMALL) -o $(new) $<
 	@$(publish)
 
 # --- guests for the tests of the host
