@@ -71,6 +71,7 @@ $(TOOLS): testdata/toolchains.sh
 test-plugins: plugins
 	cd plugins && $(GO) vet ./... && $(GO) test ./...
 	$(GO) vet ./testdata ./testdata/upper-go ./testdata/echo-go ./testdata/sdk-go ./testdata/filter-go ./testdata/contract/go
+	$(RUSTC) --edition 2021 --test -o $(TESTS)/sdk-rust-test sdk/rust/src/lib.rs && $(TESTS)/sdk-rust-test -q
 	RUSTC="$(RUSTC)" $(GO) test -timeout 5m ./testdata
 
 # --- shipped

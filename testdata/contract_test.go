@@ -313,3 +313,64 @@ func (c *contract) checkCancel(t *testing.T, name string) {
 		t.Errorf("loop: %s, %v", abi.CodeOf(err), err)
 	}
 }
+
+// capabilities are the columns of the table in docs/languages.md, and the functions that show each.
+var capabilities = map[string][]string{
+	"progress":   {"upper", "fraction"},
+	"cancel":     {"cancel"},
+	"metrics":    {"metrics"},
+	"config":     {"config"},
+	"vars":       {"vars"},
+	"HTTP":       {"http"},
+	"checkpoint": {"checkpoint"},
+	"actions":    {"action"},
+	"panics":     {"panic"},
+}
+
+func TestTheTableOfLanguagesSaysWhatTheContractRan(t *testing.T) {
+	var columns []string
+	rows := map[string][]string{}
+	for line := range strings.Lines(read(t, "../docs/languages.md")) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		switch {
+		case len(cells) < 2:
+			if len(rows) > 0 {
+				columns = nil // the table's end
+			}
+		case slices.Contains(cells, "checkpoint"):
+			columns = cells[1:]
+		case columns != nil && !strings.HasPrefix(cells[0], "---"):
+			rows[cells[0]] = cells[1:]
+			if len(cells)-1 != len(capabilities) || len(columns) != len(capabilities) {
+				t.Fatalf("%s has %d cells, the table %d columns, and there are %d capabilities", cells[0], len(cells)-1, len(columns), len(capabilities))
+			}
+			for i, column := range columns {
+				if capabilities[column] == nil {
+					t.Fatalf("column %s is none of the contract", column)
+				}
+				for _, plugin := range contracts {
+					if plugin.row != cells[0] {
+						continue
+					}
+					want := "yes"
+					for _, function := range capabilities[column] {
+						if slices.Contains(plugin.lacks, function) {
+							want = "no"
+						}
+					}
+					if cells[i+1] != want {
+						t.Errorf("%s, %s: the table says %q, the contract %q", cells[0], column, cells[i+1], want)
+					}
+				}
+			}
+		}
+	}
+	for name, plugin := range contracts {
+		if rows[plugin.row] == nil {
+			t.Errorf("%s: there is no row %s", name, plugin.row)
+		}
+	}
+}
