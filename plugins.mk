@@ -22,6 +22,7 @@ GUESTS   := $(TESTS)/guests
 BROKEN   := $(TESTS)/broken
 HOSTILE  := $(TESTS)/hostile
 CONTRACT := $(TESTS)/contract
+SMALL    := $(TESTS)/small
 TOOLS    := $(BUILD)/.toolchains
 THEIRS   := $(BUILD)/sources
 
@@ -47,9 +48,10 @@ broken   := $(patsubst testdata/guests/broken/%.wat,$(BROKEN)/%.wasm,$(wildcard 
 	$(BROKEN)/not-wasm.wasm $(BROKEN)/truncated.wasm
 hostile  := $(patsubst testdata/hostile/%.c,$(HOSTILE)/%.wasm,$(wildcard testdata/hostile/*.c)) \
 	$(patsubst testdata/hostile/%.wat,$(HOSTILE)/%.wasm,$(wildcard testdata/hostile/*.wat testdata/hostile/load/*.wat))
+small    := $(foreach n,go rust c cpp as wat wasi,$(SMALL)/$(n).wasm)
 contract := $(foreach n,go rust c cpp c-wasi as wat,$(CONTRACT)/$(n).wasm)
 testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat upper-zig echo-go sdk-go extism-go filter-c filter-go files-c kernels trap-c trap-rust trap-as trap-go,$(TESTS)/$(n).wasm) \
-	$(guests) $(broken) $(hostile) $(contract)
+	$(guests) $(broken) $(hostile) $(contract) $(small)
 
 testdata += $(patsubst testdata/stubs/%.wat,$(TESTS)/stubs/%.wasm,$(wildcard testdata/stubs/*.wat)) \
 	$(patsubst testdata/embedder/%.c,$(TESTS)/embedder/%.wasm,$(wildcard testdata/embedder/*.c))
@@ -68,7 +70,7 @@ plugins: plugins-shipped plugins-testdata $(TESTS)/axe.js
 plugins-shipped: $(shipped)
 plugins-testdata: $(testdata)
 
-$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load $(CONTRACT) $(TESTS)/stubs $(TESTS)/embedder $(TESTS)/extism \
+$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load $(CONTRACT) $(SMALL) $(TESTS)/stubs $(TESTS)/embedder $(TESTS)/extism \
 $(COMMANDS) $(COMMANDS)/scripts $(THEIRS)/sqlite $(THEIRS)/zstd $(THEIRS)/zig:
 	@mkdir -p $@
 
@@ -83,6 +85,7 @@ $(TOOLS): testdata/toolchains.sh
 test-plugins: plugins
 	cd plugins && $(GO) vet ./... && $(GO) test ./...
 	$(GO) vet ./testdata ./testdata/upper-go ./testdata/echo-go ./testdata/sdk-go ./testdata/filter-go ./testdata/contract/go
+	$(RUSTC) --edition 2021 --test -o $(TESTS)/sdk-rust-test sdk/rust/src/lib.rs && $(TESTS)/sdk-rust-test -q
 	RUSTC="$(RUSTC)" $(GO) test -timeout 5m ./testdata
 
 # --- shipped
@@ -242,6 +245,38 @@ $(TESTS)/trap-as.wasm: testdata/trap-as/trap.ts testdata/upper-as/node_modules/.
 
 $(TESTS)/trap-go.wasm: $(wildcard testdata/trap-go/*.go) $(SDK_GO) | $(TESTS)
 	GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -buildmode=c-shared -o $(new) ./testdata/trap-go
+	@$(publish)
+
+# --- the smallest processor in every language, for docs/languages.md: for size, without names
+
+CLANG_SMALL = -Oz -Isdk/c -Wl,--strip-debug
+
+$(SMALL)/go.wasm: testdata/small/upper.go $(SDK_GO) | $(SMALL)
+	$(GO_PLUGIN) -o $(new) $<
+	@$(publish)
+
+$(SMALL)/rust.wasm: testdata/small/upper.rs $(CONTRACT)/libtaskhost.rlib | $(SMALL)
+	$(RUSTC_WASM) -C opt-level=z -C lto -C strip=symbols --crate-type cdylib --extern taskhost=$(CONTRACT)/libtaskhost.rlib -o $(new) $<
+	@$(publish)
+
+$(SMALL)/c.wasm: testdata/small/upper.c sdk/c/taskhost.h | $(SMALL) $(TOOLS)
+	$(CLANG_WASM) $(CLANG_SMALL) -o $(new) $<
+	@$(publish)
+
+$(SMALL)/cpp.wasm: testdata/small/upper.c sdk/c/taskhost.h | $(SMALL) $(TOOLS)
+	$(CLANG_WASM) $(CLANG_SMALL) -x c++ -fno-exceptions -fno-rtti -o $(new) $<
+	@$(publish)
+
+$(SMALL)/as.wasm: testdata/small/upper.ts $(wildcard sdk/assemblyscript/assembly/*.ts) testdata/upper-as/node_modules/.installed | $(SMALL)
+	$(ASC) $< --outFile $(new) $(ASC_FLAGS) --shrinkLevel 2
+	@$(publish)
+
+$(SMALL)/wat.wasm: testdata/small/upper.wat | $(SMALL) $(TOOLS)
+	$(WAT2WASM) -o $(new) $<
+	@$(publish)
+
+$(SMALL)/wasi.wasm: testdata/small/upper-wasi.c | $(SMALL) $(TOOLS)
+	$(CLANG_WASI) $(CLANG_SMALL) -o $(new) $<
 	@$(publish)
 
 # --- guests for the tests of the host

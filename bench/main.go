@@ -2,7 +2,7 @@
 // of medians over rounds in which the sides take turns.
 //
 //	make bench
-//	go run . [PART...]   in this folder, some of the tables: calls, ready, compute, load, latencies, crowd, http, durable, backlog
+//	go run . [PART...]   in this folder, some of the tables: calls, ready, compute, load, languages, latencies, crowd, http, durable, backlog
 package main
 
 import (
@@ -50,6 +50,7 @@ var parts = []part{
 	{"ready", ready},
 	{"compute", compute},
 	{"load", loading},
+	{"languages", languages},
 	{"latencies", latencies},
 	{"crowd", crowd},
 	{"http", overHTTP},

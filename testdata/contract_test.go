@@ -154,6 +154,10 @@ func (c *contract) behaviours() []behaviour {
 		ok(` {"name": "é\"\n\u00e9\ud83c\udf0d\u0001", "times": 3, "loud": true, "scale": 0.125} `, `{"name":"é\"\né🌍\u0001","times":3,"loud":true,"scale":0.125}`),
 		ok(`{"name": "", "times": null}`, `{"name":"","times":0,"loud":false,"scale":0}`),
 		ok(`{"scale": -1.5e300, "times": -9007199254740991, "name": "x"}`, `{"name":"x","times":-9007199254740991,"loud":false,"scale":-1.5e300}`),
+		ok(`{"scale": 1.79769313486231e308, "name": "x", "times": 9007199254740991}`,
+			`{"name":"x","times":9007199254740991,"loud":false,"scale":1.79769313486231e308}`),
+		ok(`{"scale": 0.1, "name": "x"}`, `{"name":"x","times":0,"loud":false,"scale":0.1}`),
+		ok(`{"scale": 5e-7, "name": "x"}`, `{"name":"x","times":0,"loud":false,"scale":0.0000005}`),
 		ok(`{"scale": 3, "name": "x"}`, `{"name":"x","times":0,"loud":false,"scale":3}`),
 		bad(`{"name": "x", "nam": 1}`, `there is no argument "nam"`),
 		bad(`{"name": 7}`, "argument name: number where string belongs"),
@@ -167,6 +171,10 @@ func (c *contract) behaviours() []behaviour {
 		bad(`[]`, "the arguments are not a JSON object"),
 		bad(`{"name": `, "the arguments are not a JSON object"),
 		bad(`{"name": "x",}`, "the arguments are not a JSON object"),
+		bad(`{"nam": 1, "name": }`, "the arguments are not a JSON object"),
+		bad(`{"name": "\x"}`, "the arguments are not a JSON object"),
+		bad(`{"name": "x", "times": 01}`, "the arguments are not a JSON object"),
+		bad(`{"name": "x", "times": 9223372036854775808}`, "argument times: number 9223372036854775808 where integer belongs"),
 		bad(`{"name": "x"} {}`, "something follows the JSON object of the arguments"),
 		{function: "config", input: "mark", output: "é!"},
 		{function: "config", input: "mark", config: map[string]string{"mark": "?"}, output: "?"},
@@ -311,5 +319,66 @@ func (c *contract) checkCancel(t *testing.T, name string) {
 	_, err = c.host.Run(ctx, abi.Call{Plugin: name + "-at-once", Function: "loop"}, func(abi.Progress) { cancel() })
 	if e := abi.AsError(err); e == nil || e.Code != abi.CodeCancelled || strings.Contains(e.Message, "said") {
 		t.Errorf("loop: %s, %v", abi.CodeOf(err), err)
+	}
+}
+
+// capabilities are the columns of the table in docs/languages.md, and the functions that show each.
+var capabilities = map[string][]string{
+	"progress":   {"upper", "fraction"},
+	"cancel":     {"cancel"},
+	"metrics":    {"metrics"},
+	"config":     {"config"},
+	"vars":       {"vars"},
+	"HTTP":       {"http"},
+	"checkpoint": {"checkpoint"},
+	"actions":    {"action"},
+	"panics":     {"panic"},
+}
+
+func TestTheTableOfLanguagesSaysWhatTheContractRan(t *testing.T) {
+	var columns []string
+	rows := map[string][]string{}
+	for line := range strings.Lines(read(t, "../docs/languages.md")) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		switch {
+		case len(cells) < 2:
+			if len(rows) > 0 {
+				columns = nil // the table's end
+			}
+		case slices.Contains(cells, "checkpoint"):
+			columns = cells[1:]
+		case columns != nil && !strings.HasPrefix(cells[0], "---"):
+			rows[cells[0]] = cells[1:]
+			if len(cells)-1 != len(capabilities) || len(columns) != len(capabilities) {
+				t.Fatalf("%s has %d cells, the table %d columns, and there are %d capabilities", cells[0], len(cells)-1, len(columns), len(capabilities))
+			}
+			for i, column := range columns {
+				if capabilities[column] == nil {
+					t.Fatalf("column %s is none of the contract", column)
+				}
+				for _, plugin := range contracts {
+					if plugin.row != cells[0] {
+						continue
+					}
+					want := "yes"
+					for _, function := range capabilities[column] {
+						if slices.Contains(plugin.lacks, function) {
+							want = "no"
+						}
+					}
+					if cells[i+1] != want {
+						t.Errorf("%s, %s: the table says %q, the contract %q", cells[0], column, cells[i+1], want)
+					}
+				}
+			}
+		}
+	}
+	for name, plugin := range contracts {
+		if rows[plugin.row] == nil {
+			t.Errorf("%s: there is no row %s", name, plugin.row)
+		}
 	}
 }

@@ -527,10 +527,7 @@ static inline void taskhost__put_format(taskhost_buffer *b, const char *format, 
     case 's': {
       const char *s = va_arg(args, const char *);
       size_t n = 0;
-      while (s && n < precision && (precision != SIZE_MAX || s[n])) {
-        if (precision != SIZE_MAX && !s[n]) break;
-        n++;
-      }
+      while (s && n < precision && s[n]) n++;
       taskhost_put(b, s, n);
       break;
     }
@@ -959,35 +956,31 @@ static inline int taskhost__parse_integer(const char *p, const char *end, int64_
   return 1;
 }
 
-// Reads a value for an argument; NULL, or why not.
-static inline const char *taskhost__json_arg(taskhost__json *j, const taskhost_arg *arg, int *seen) {
+// Makes an argument of a value; NULL, or why not.
+static inline const char *taskhost__json_arg(char *from, char *end, enum taskhost__type type, const taskhost_arg *arg, int *seen) {
   static const char *const found[] = {"", "null", "bool", "number", "string", "array", "object"};
   static const char *const wanted[] = {"string", "integer", "number", "bool", "value"};
   static const enum taskhost__type types[] = {TASKHOST__STRING, TASKHOST__NUMBER, TASKHOST__NUMBER, TASKHOST__BOOL};
-  taskhost__peek(j);
-  char *from = j->at;
-  enum taskhost__type type = taskhost__json_skip(j);
   int kind = arg->kind & ~TASKHOST_REQUIRED;
-  if (type == TASKHOST__BAD) return "the arguments are not a JSON object";
   if (type == TASKHOST__NULL) return NULL;
   *seen = 1;
   if (kind == TASKHOST_JSON) {
-    taskhost_bytes raw = {from, (size_t)(j->at - from)};
+    taskhost_bytes raw = {from, (size_t)(end - from)};
     *(taskhost_bytes *)arg->value = raw;
     return NULL;
   }
   if (type != types[kind]) return taskhost_text("argument %s: %s where %s belongs", arg->name, found[type], wanted[kind]);
   switch (kind) {
   case TASKHOST_STRING: {
-    taskhost__json text = {from + 1, j->at, 0};
+    taskhost__json text = {from + 1, end, 0};
     taskhost__json_text(&text, (taskhost_bytes *)arg->value);
     break;
   }
   case TASKHOST_INTEGER:
-    if (!taskhost__parse_integer(from, j->at, (int64_t *)arg->value))
-      return taskhost_text("argument %s: number %.*s where integer belongs", arg->name, (int)(j->at - from), from);
+    if (!taskhost__parse_integer(from, end, (int64_t *)arg->value))
+      return taskhost_text("argument %s: number %.*s where integer belongs", arg->name, (int)(end - from), from);
     break;
-  case TASKHOST_NUMBER: *(double *)arg->value = taskhost__parse_number(from, j->at); break;
+  case TASKHOST_NUMBER: *(double *)arg->value = taskhost__parse_number(from, end); break;
   case TASKHOST_BOOL: *(int *)arg->value = *from == 't';
   }
   return NULL;
@@ -1001,7 +994,7 @@ static inline int taskhost_args(const taskhost_arg *args, size_t count) {
   taskhost_bytes input = taskhost_input();
   taskhost__json j = {input.data, input.data + input.length, 0};
   int *seen = (int *)taskhost_alloc(count * sizeof *seen);
-  const char *wrong = NULL; // the first that is wrong with an argument: what is no JSON goes first
+  const char *wrong = NULL; // the first that is wrong with an argument; that the whole is no JSON goes before
   taskhost__peek(&j);
   if (j.at < j.end) {
     if (!taskhost__accept(&j, '{')) return taskhost_invalid("the arguments are not a JSON object");
@@ -1010,15 +1003,15 @@ static inline int taskhost_args(const taskhost_arg *args, size_t count) {
         taskhost_bytes name;
         if (!(taskhost__accept(&j, '"') && taskhost__json_text(&j, &name) && taskhost__accept(&j, ':')))
           return taskhost_invalid("the arguments are not a JSON object");
+        taskhost__peek(&j);
+        char *from = j.at;
+        enum taskhost__type type = taskhost__json_skip(&j);
+        if (type == TASKHOST__BAD) return taskhost_invalid("the arguments are not a JSON object");
         size_t i = 0;
         while (i < count && !taskhost__same(name, args[i].name)) i++;
-        if (i < count) {
-          const char *why = taskhost__json_arg(&j, &args[i], &seen[i]);
-          if (why && !wrong) wrong = why;
-        } else {
-          if (!wrong) wrong = taskhost_text("there is no argument \"%s\"", name.data);
-          taskhost__json_skip(&j);
-        }
+        const char *why = i < count ? taskhost__json_arg(from, j.at, type, &args[i], &seen[i])
+                                    : taskhost_text("there is no argument \"%s\"", name.data);
+        if (!wrong) wrong = why;
       } while (taskhost__accept(&j, ','));
       if (!taskhost__accept(&j, '}')) return taskhost_invalid("the arguments are not a JSON object");
     }
