@@ -117,7 +117,7 @@ func TestExamineTellsWhatBecomesOfImports(t *testing.T) {
 		params, results []wasm.ValType
 		why             string
 	}{
-		{"extism:host/env", "input_lenght", nil, []wasm.ValType{i64}, "did you mean input_length?"},
+		{"extism:host/env", "input_lengt", nil, []wasm.ValType{i64}, "did you mean input_length?"},
 		{"extism:host/env", "taskhost_cancelled", nil, []wasm.ValType{i32}, "it is a function of the module extism:host/user"},
 		{"env", "input_length", nil, []wasm.ValType{i64}, "it is a function of the module extism:host/env"},
 		{"extism:host/env", "alloc", []wasm.ValType{i32}, []wasm.ValType{i32}, "its signature there is (i64) -> (i64)"},
@@ -166,7 +166,7 @@ func TestWhatIsRefusedIsExaminedAsFarAsItGoes(t *testing.T) {
 	}
 	whole := guest(t, "env")
 	full := host.Examine(host.Source{Wasm: whole}, 5)
-	for n := range len(whole) {
+	for n := range whole {
 		p := host.Examine(host.Source{Wasm: whole[:n]}, 5)
 		if p.State != host.StateRefused && n > len(whole)*3/4 { // it ends with custom sections
 			continue

@@ -8,9 +8,9 @@ type growth struct {
 	input int    // the largest, in bytes
 	pages uint32 // the most
 	base  uint32 // the pages from which on growth is counted
-	since int    // calls since then
-	times int    // calls of these that made it larger
-	half  int    // the number of the one that came half as far as is suspicious
+	from  int    // the calls before it
+	times int    // calls since then that made it larger
+	half  int    // how many calls it took to come half as far as is suspicious
 }
 
 const (
@@ -23,7 +23,11 @@ const (
 // memory has more than doubled, and the second half of that came as fast as the first.
 func (g *growth) leaks(pages uint32, input int) bool {
 	g.calls++
-	g.since++
+	return (pages > g.pages || input > g.input) && g.record(pages, input)
+}
+
+// record is leaks for a call that had more of something than all before.
+func (g *growth) record(pages uint32, input int) bool {
 	larger := input > g.input
 	if larger {
 		g.input = input
@@ -34,7 +38,7 @@ func (g *growth) leaks(pages uint32, input int) bool {
 	by := pages - g.pages
 	g.pages = pages
 	if g.calls <= warmUp {
-		g.base, g.since = pages, 0
+		g.base, g.from = pages, g.calls
 		return false
 	}
 	if larger {
@@ -42,14 +46,14 @@ func (g *growth) leaks(pages uint32, input int) bool {
 		return false
 	}
 	g.times++
-	grown, most := pages-g.base, g.base+allowance
+	since, grown, most := g.calls-g.from, pages-g.base, g.base+allowance
 	if g.half == 0 && grown >= most/2 {
-		g.half = g.since
+		g.half = since
 	}
 	if grown < most {
 		return false
 	}
-	steady := g.times >= fewTimes && g.since <= 3*g.half
-	g.base, g.since, g.times, g.half = pages, 0, 0, 0
+	steady := g.times >= fewTimes && since <= 3*g.half
+	g.base, g.from, g.times, g.half = pages, g.calls, 0, 0
 	return steady
 }

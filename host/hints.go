@@ -121,14 +121,14 @@ func seedUnused(toolchain string, r *resolved) bool {
 		!bytes.Contains(r.modules[0].wasm, []byte("math/rand.")) && !bytes.Contains(r.modules[0].wasm, []byte("math/rand/v2."))
 }
 
-// hintAtEnd looks at a call that is over, i being its instance. It must cost next to nothing.
-func (v *version) hintAtEnd(i *instance, call *abi.Call, took time.Duration) {
+// hintAtEnd looks at a call of an instance that took long, or after which the instance has grown too often.
+func (v *version) hintAtEnd(i *instance, call *abi.Call, took time.Duration, leaks bool) {
 	if took >= silentAfter && !i.spoke && v.form != FormWASI && !v.hints.silent.Swap(true) {
 		v.warn(call.Function, "a call of %s took %v and never reported progress, so nobody could see how far it was; report it in the loop that takes the time",
 			call.Function, took.Round(100*time.Millisecond))
 	}
-	if v.sandbox.keep && i.growth.leaks(i.pages(), len(call.Input)) && !v.hints.leaks.Swap(true) {
+	if leaks && !v.hints.leaks.Swap(true) {
 		v.warn(call.Function, "its memory grew in call after call, to %d MiB after %d calls of one instance, and with the isolation reuse nothing takes it back; "+
-			"free what a call allocates, or take the isolation pristine", i.pages()>>4, i.growth.calls)
+			"free what a call allocates, or take the isolation pristine", i.size>>4, i.growth.calls)
 	}
 }

@@ -54,6 +54,7 @@ type instance struct {
 	http  httpState
 
 	drew   int    // random bytes so far
+	size   uint32 // pages of the modules' memories after the last call, as these see them
 	growth growth // of one that serves call after call as it is
 }
 
@@ -357,19 +358,15 @@ const maxIdleKernel = 8 << 20
 
 // peak is the memory that the call has used, in bytes: the guest's memories as it saw them, and of the kernel's what was used.
 func (i *instance) peak() uint64 {
-	n := uint64(i.pages()) * pageSize
+	i.size = 0
+	for _, m := range i.modules {
+		i.size += m.control.Pages()
+	}
+	n := uint64(i.size) * pageSize
 	if n == 0 {
 		n = i.memory.Size()
 	}
 	return n + i.kernel.Used()
-}
-
-// pages is the size of the guest's memories as it sees them.
-func (i *instance) pages() (n uint32) {
-	for _, m := range i.modules {
-		n += m.control.Pages()
-	}
-	return n
 }
 
 // close ends the instance and frees its memory.

@@ -315,7 +315,9 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 			res.Vars = vars
 		}
 	}
-	v.hintAtEnd(i, call, res.Usage.Duration)
+	if leaks := v.sandbox.keep && i.growth.leaks(i.size, len(call.Input)); leaks || res.Usage.Duration >= silentAfter {
+		v.hintAtEnd(i, call, res.Usage.Duration, leaks)
+	}
 	end.restored = v.snapshot != nil
 	if !i.settle(intact) {
 		v.pool.discard(i)
