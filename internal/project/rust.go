@@ -48,7 +48,7 @@ func (b *builder) rustFlags() []string {
 	if b.Debug {
 		return append(flags, "-C", "debuginfo=1")
 	}
-	return append(flags, "-C", "strip=symbols")
+	return append(flags, "-C", "strip=debuginfo")
 }
 
 // rustc finds a compiler that has the target, and the folder of its libraries. The one in PATH goes first; Debian's has the target
