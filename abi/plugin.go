@@ -36,7 +36,9 @@ type PluginInfo struct {
 	Config       map[string]string `json:"config,omitempty"`
 	AllowedHosts []string          `json:"allowed_hosts,omitempty"`
 	AllowedPaths map[string]string `json:"allowed_paths,omitempty"`
+	Hints        []string          `json:"hints,omitempty"`    // what its author may want to change, a sentence each, with what to do
 	Versions     []VersionInfo     `json:"versions,omitempty"` // newest first
+	Modules      []ModuleInfo      `json:"modules,omitempty"`  // what it is made of, main last; only where that was asked for
 }
 
 // PluginState is whether a plugin can be called.

@@ -48,6 +48,9 @@ type Config struct {
 	// PluginConfig is laid over the config of manifests: plugin, key, value.
 	PluginConfig map[string]map[string]string
 
+	// Isolation, when set, is that of all plugins, whatever their manifests say: for measuring one against the other.
+	Isolation abi.Isolation
+
 	// Logger gets the host's messages and those of the guests. Default: they are discarded.
 	// Its level decides what guests see as the log level.
 	Logger *slog.Logger
@@ -104,6 +107,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, abi.Errorf(abi.CodeInvalid, "host.Config.IdleTimeout is %v; it must be positive, or 0 for the default", c.IdleTimeout)
 	case c.KeepVersions < 0:
 		return c, abi.Errorf(abi.CodeInvalid, "host.Config.KeepVersions is %d; it must be positive, or 0 for the default", c.KeepVersions)
+	case isolationProblem(c.Isolation) != "":
+		return c, abi.Errorf(abi.CodeInvalid, "host.Config.Isolation: %s", isolationProblem(c.Isolation))
 	}
 	var err error
 	c.Limits, err = limitsWithDefaults(c.Limits)

@@ -23,6 +23,7 @@ type shape struct {
 	def       string   // the function that runs when none is named; empty: there is no such choice
 	memory    int64    // that the modules declare, in bytes
 	imports   []string // module.name of all modules, sorted, without those among themselves
+	debug     int64    // bytes of names and debug information
 }
 
 // The functions that guests can import, by module.
@@ -94,6 +95,7 @@ func inspect(r *resolved, limits abi.Limits) (shape, error) {
 		if l, imported, ok := mod.Memory(); ok && !imported {
 			s.memory += int64(l.Min) * pageSize
 		}
+		s.debug += debugSize(mod)
 		if err := s.addImports(mod, names); err != nil {
 			return s, err
 		}
@@ -185,9 +187,7 @@ func (s *shape) addFunctions(mod *wasm.Module) {
 			s.functions = append(s.functions, e.Name)
 		}
 	}
-	extism := slices.ContainsFunc(s.imports, func(i string) bool {
-		return strings.HasPrefix(i, abi.ModuleEnv+".") || strings.HasPrefix(i, abi.ModuleUser+".")
-	})
+	extism := s.importsOurs()
 	s.form = FormExtism
 	if start && len(s.functions) == 0 {
 		s.functions = []string{startFunction}
@@ -196,6 +196,13 @@ func (s *shape) addFunctions(mod *wasm.Module) {
 		}
 	}
 	slices.Sort(s.functions)
+}
+
+// importsOurs tells whether the modules import functions of the kernel or of taskhost.
+func (s *shape) importsOurs() bool {
+	return slices.ContainsFunc(s.imports, func(i string) bool {
+		return strings.HasPrefix(i, abi.ModuleEnv+".") || strings.HasPrefix(i, abi.ModuleUser+".")
+	})
 }
 
 // applyManifest holds the functions to those that the manifest describes, and chooses the default.

@@ -42,6 +42,7 @@ type instance struct {
 	logged   int64
 	ticks    uint64 // what it has cost, once it is over
 	badInput bool   // the guest said that its input is bad
+	spoke    bool   // the guest reported progress
 	stdio    stdio
 	callVars vars // those of a call that brings its own; taken when it is over
 
@@ -49,6 +50,9 @@ type instance struct {
 	vars  vars
 	lines logRing // taken after each call
 	http  httpState
+
+	drew   int    // random bytes so far
+	growth growth // of one that serves call after call as it is
 }
 
 // linked is one module of an instance.
@@ -241,7 +245,7 @@ func (i *instance) begin(ctx context.Context, call *abi.Call, report func(abi.Pr
 		i.callVars = vars{values: call.Vars}
 	}
 	i.logged = 0
-	i.badInput = false
+	i.badInput, i.spoke = false, false
 	i.meter.starved = false
 	i.memory.Rearm()
 	for _, m := range i.modules {
@@ -336,14 +340,20 @@ func (i *instance) settle(intact bool) bool {
 const maxIdleKernel = 8 << 20
 
 // peak is the memory that the call has used, in bytes: the guest's memories as it saw them, and of the kernel's what was used.
-func (i *instance) peak() (n uint64) {
-	for _, m := range i.modules {
-		n += uint64(m.control.Pages()) * pageSize
-	}
+func (i *instance) peak() uint64 {
+	n := uint64(i.pages()) * pageSize
 	if n == 0 {
 		n = i.memory.Size()
 	}
 	return n + i.kernel.Used()
+}
+
+// pages is the size of the guest's memories as it sees them.
+func (i *instance) pages() (n uint32) {
+	for _, m := range i.modules {
+		n += m.control.Pages()
+	}
+	return n
 }
 
 // close ends the instance and frees its memory.
@@ -362,6 +372,7 @@ func (i *instance) close() {
 
 // progress passes the guest's report on.
 func (i *instance) progress(step, total int32, fraction float64, message []byte) {
+	i.spoke = true
 	if i.report == nil {
 		return
 	}

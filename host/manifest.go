@@ -127,10 +127,8 @@ func checkModules(modules []abi.ManifestWasm) (key, problem string) {
 var sha256Hex = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 
 func checkTaskhost(t *abi.ManifestTaskhost) (key, problem string) {
-	switch t.Isolation {
-	case "", abi.IsolationPristine, abi.IsolationReuse, abi.IsolationFresh:
-	default:
-		return "taskhost.isolation", fmt.Sprintf("%q is none of pristine, reuse, fresh", t.Isolation)
+	if problem := isolationProblem(t.Isolation); problem != "" {
+		return "taskhost.isolation", problem
 	}
 	for _, f := range []struct {
 		key   string
@@ -171,6 +169,15 @@ func checkTaskhost(t *abi.ManifestTaskhost) (key, problem string) {
 		}
 	}
 	return "", ""
+}
+
+// isolationProblem is what is wrong with an isolation; empty: nothing.
+func isolationProblem(i abi.Isolation) string {
+	switch i {
+	case "", abi.IsolationPristine, abi.IsolationReuse, abi.IsolationFresh:
+		return ""
+	}
+	return fmt.Sprintf("%q is none of pristine, reuse, fresh", i)
 }
 
 // manifestLimits lays the manifest's limits over the host's.

@@ -280,14 +280,9 @@ func (h *Host) info(p *plugin) PluginInfo {
 	i.Form, i.Toolchain, i.Default, i.Imports = v.form, v.toolchain, v.def, slices.Clone(v.imports)
 	i.Limits, i.Isolation, i.Sandbox, i.MaxInstances = v.limits, v.isolation, v.sandbox.how, v.maxInst
 	i.Instances, i.Running = v.pool.count()
+	i.Hints = v.hints.all()
 	i.Config, i.AllowedHosts, i.AllowedPaths = maps.Clone(v.config), slices.Clone(m.AllowedHosts), maps.Clone(m.AllowedPaths)
-	for _, name := range v.functions {
-		f := FunctionInfo{Name: name}
-		if m.Taskhost != nil {
-			f.Description = m.Taskhost.Functions[name].Description
-		}
-		i.Functions = append(i.Functions, f)
-	}
+	i.Functions = functionInfos(v.functions, m)
 	if m.Taskhost != nil {
 		i.Description = m.Taskhost.Description
 	}

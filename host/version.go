@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -38,7 +39,8 @@ type version struct {
 	metrics  *metricBook
 	pool     *pool
 	numbers  map[string]int // of the functions, by name
-	snapshot *snapshot      // nil: instances are not put back
+	hints    hints
+	snapshot *snapshot // nil: instances are not put back
 
 	refs atomic.Int64 // 1 for being current, 1 for each call
 }
@@ -78,6 +80,7 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 			v.isolation = t.Isolation
 		}
 	}
+	v.isolation = cmp.Or(h.cfg.Isolation, v.isolation)
 	if v.shape, err = inspect(full, v.limits); err != nil {
 		return nil, err
 	}
@@ -112,6 +115,7 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 		return nil, err
 	}
 	i.lines.take() // of no call
+	v.hintAtStart(full, i)
 	if v.sandbox.restore {
 		if v.snapshot, err = i.snapshot(); err != nil {
 			v.pool.discard(i)
@@ -295,6 +299,7 @@ func (v *version) run(ctx context.Context, call *abi.Call, report func(abi.Progr
 			res.Vars = vars
 		}
 	}
+	v.hintAtEnd(i, call, res.Usage.Duration)
 	end.restored = v.snapshot != nil
 	if !i.settle(intact) {
 		v.pool.discard(i)

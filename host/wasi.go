@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io/fs"
+	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -42,7 +43,9 @@ type random struct{ i *instance }
 
 func (r random) Read(p []byte) (int, error) {
 	r.i.leaveIfHalted()
-	return rand.Read(p[:min(len(p), 64<<10)])
+	p = p[:min(len(p), 64<<10)]
+	r.i.drew += len(p)
+	return rand.Read(p)
 }
 
 // guardedFS is a granted folder whose files end the guest's call when it is to stop.
@@ -127,14 +130,7 @@ func (h *Host) instantiateShim(ctx context.Context, from api.Module) (api.Module
 	var m wasm.Module
 	defs := from.ExportedFunctionDefinitions()
 	for n, name := range sortedKeys(defs) {
-		var t wasm.FuncType
-		for _, p := range defs[name].ParamTypes() {
-			t.Params = append(t.Params, wasm.ValType{Code: p})
-		}
-		for _, r := range defs[name].ResultTypes() {
-			t.Results = append(t.Results, wasm.ValType{Code: r})
-		}
-		m.Types = append(m.Types, t)
+		m.Types = append(m.Types, funcType(defs[name]))
 		m.Imports = append(m.Imports, wasm.Import{Module: from.Name(), Name: name, Kind: wasm.KindFunc, TypeIndex: uint32(n)})
 		m.Exports = append(m.Exports, wasm.Export{Name: name, Kind: wasm.KindFunc, Index: uint32(n)})
 	}
@@ -143,4 +139,33 @@ func (h *Host) instantiateShim(ctx context.Context, from api.Module) (api.Module
 		return nil, err
 	}
 	return h.runtime.InstantiateModule(ctx, c, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+}
+
+// wasiSignatures are the types of the functions of WASI that guests can import, by name.
+var wasiSignatures = sync.OnceValue(func() map[string]string {
+	ctx := context.Background()
+	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	defer rt.Close(ctx)
+	b := rt.NewHostModuleBuilder(bareModule)
+	wasi.NewFunctionExporter().ExportFunctions(b)
+	m, err := b.Compile(ctx)
+	if err != nil {
+		panic(err) // it is part of the engine
+	}
+	signatures := map[string]string{}
+	for name, def := range m.ExportedFunctions() {
+		signatures[name] = funcType(def).String()
+	}
+	return signatures
+})
+
+// funcType is the type of a function of the engine.
+func funcType(def api.FunctionDefinition) (t wasm.FuncType) {
+	for _, p := range def.ParamTypes() {
+		t.Params = append(t.Params, wasm.ValType{Code: p})
+	}
+	for _, r := range def.ResultTypes() {
+		t.Results = append(t.Results, wasm.ValType{Code: r})
+	}
+	return t
 }

@@ -16,16 +16,31 @@ import (
 
 func (a *app) inspectCommand() *cli.Command {
 	return &cli.Command{
-		Name: "inspect", Usage: "show everything about one plugin of a folder or a server",
-		UsageText: "taskhost inspect [-p DIR | --server URL] [--json] PLUGIN",
-		Flags:     slices.Concat(a.commonFlags(), addressFlags()), Action: a.inspectAction,
+		Name: "inspect", Usage: "show everything about one plugin, of a folder or a server, or about a file",
+		UsageText: "taskhost inspect [-p DIR | --server URL] [--json] PLUGIN\n\n" +
+			"taskhost inspect [--json] FILE          a FILE has a / in its name, or ends in .wasm",
+		Flags: slices.Concat(a.commonFlags(), addressFlags(), []cli.Flag{
+			&cli.IntFlag{Name: "top", Value: 5, Usage: "show the `N` functions that have most code"},
+		}),
+		Action: a.inspectAction,
 	}
 }
 
 func (a *app) inspectAction(c *cli.Context) error {
 	args := arguments(c)
 	if len(args) != 1 {
-		return usagef("inspect needs one plugin: taskhost inspect PLUGIN; taskhost plugins shows what there is")
+		return usagef("inspect needs one plugin or file: taskhost inspect PLUGIN; taskhost plugins shows what there is")
+	}
+	top := c.Int("top")
+	if top < 0 {
+		return usagef("--top %d: it must be 0 or more", top)
+	}
+	if isFile(args[0]) {
+		p, err := a.inspectFile(c.Context, args[0], top)
+		if err != nil {
+			return err
+		}
+		return a.printPlugin(c, p, p)
 	}
 	address, err := a.serverURL(c, "plugins")
 	if err != nil {
@@ -48,6 +63,9 @@ func (a *app) inspectAction(c *cli.Context) error {
 		p, err := h.Inspect(args[0])
 		if err != nil && p.Name == "" {
 			return err
+		}
+		if src, err := host.ReadSource(dir, args[0], p.Limits.Module); err == nil {
+			p.Modules = host.Examine(src, top).Modules
 		}
 		return a.printPlugin(c, p, p)
 	})
@@ -76,15 +94,23 @@ func (a *app) inspectText(p host.PluginInfo) string {
 	f.line("description", oneLine(p.Description))
 	f.line("file", p.Path)
 	f.line("digest", string(p.Digest))
-	if p.State == host.StateRefused {
-		return f.text.String()
+	if !p.LoadedAt.IsZero() {
+		f.line("loaded", p.LoadedAt.Format(time.RFC3339))
 	}
-	f.line("loaded", p.LoadedAt.Format(time.RFC3339))
 	f.line("form", string(p.Form))
 	f.line("toolchain", oneLine(p.Toolchain))
-	f.line("size", bytesText(p.Size))
+	if p.Size > 0 {
+		f.line("size", bytesText(p.Size))
+	}
 	f.list("functions", functionLines(p))
-	f.list("imports", lines(p.Imports))
+	if len(p.Modules) == 0 {
+		f.list("imports", lines(p.Imports))
+	}
+	f.modules(p.Modules)
+	if p.State == host.StateRefused {
+		f.list("hints", hintLines(p))
+		return f.text.String()
+	}
 	f.list("limits", limitLines(p.Limits))
 	f.line("isolation", string(p.Isolation))
 	f.line("sandbox", oneLine(p.Sandbox))
@@ -92,6 +118,7 @@ func (a *app) inspectText(p host.PluginInfo) string {
 	f.list("config", pairLines(p.Config))
 	f.list("allowed hosts", lines(p.AllowedHosts))
 	f.list("allowed paths", pairLines(p.AllowedPaths))
+	f.list("hints", hintLines(p))
 	if len(p.Versions) > 1 {
 		for i, v := range p.Versions {
 			key := ""
@@ -115,6 +142,15 @@ func functionLines(p host.PluginInfo) []string {
 			text += ": " + oneLine(f.Description)
 		}
 		out = append(out, text)
+	}
+	return out
+}
+
+// hintLines are the plugin's hints, each on lines that fit a terminal.
+func hintLines(p host.PluginInfo) []string {
+	var out []string
+	for _, h := range p.Hints {
+		out = append(out, hanging(oneLine(h))...)
 	}
 	return out
 }

@@ -119,6 +119,12 @@ func stateText(p host.PluginInfo, disabled map[string]bool) string {
 	if disabled[p.Name] {
 		text += ", disabled"
 	}
+	switch n := len(p.Hints); {
+	case n == 1:
+		text += ", 1 hint"
+	case n > 1:
+		text += fmt.Sprintf(", %d hints", n)
+	}
 	if p.Error == "" {
 		return text
 	}

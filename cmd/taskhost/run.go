@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,6 +87,7 @@ func (a *app) single(ctx context.Context, o options, spec manager.Spec) (manager
 		return manager.Task{}, err
 	}
 	t, err := s.run(ctx, spec)
+	hints := s.hints(steps)
 	if closed := s.close(); err == nil {
 		err = closed
 	}
@@ -94,8 +96,25 @@ func (a *app) single(ctx context.Context, o options, spec manager.Spec) (manager
 	}
 	if a.verbose > 0 && t.ID != "" {
 		a.console.printf("%s\n", costText(t))
+		for _, h := range hints {
+			a.console.printf("taskhost: hint: %s\n", h)
+		}
 	}
 	return t, err
+}
+
+// hints are those of the plugins of steps.
+func (s *session) hints(steps []string) (list []string) {
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(stepPlugins(steps)))) {
+		p, err := s.host.Inspect(name)
+		if err != nil {
+			continue
+		}
+		for _, h := range p.Hints {
+			list = append(list, oneLine(name+": "+h))
+		}
+	}
+	return list
 }
 
 // prepare puts into a task what the shared flags say of it.

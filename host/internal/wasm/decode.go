@@ -47,13 +47,31 @@ const header = "\x00asm\x01\x00\x00\x00"
 
 // Decode reads a module. The result shares memory with bin.
 func Decode(bin []byte) (*Module, error) {
+	m, _, err := Survey(bin)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Section is a section of a binary: what is said of it, whether it can be read or not.
+type Section struct {
+	Name   string // of a custom section, its own; else that of the specification
+	Custom bool
+	Size   int // bytes of its content
+}
+
+// Survey is Decode for somebody who wants to know what is in a binary also if it is no valid module: beside the error there are the
+// sections up to the one that cannot be read, and a module with what is in those before it. Nothing but the checks that take the whole
+// module is left out for it: it may have fewer bodies than functions, and refer to functions, types and globals that it has not.
+func Survey(bin []byte) (*Module, []Section, error) {
+	d := &decoder{m: &Module{}}
 	if len(bin) < len(header) || string(bin[:4]) != header[:4] {
-		return nil, &Error{Msg: "not a WebAssembly module: magic number missing"}
+		return d.m, nil, &Error{Msg: "not a WebAssembly module: magic number missing"}
 	}
 	if string(bin[4:8]) != header[4:] {
-		return nil, &Error{Offset: 4, Msg: fmt.Sprintf("version % x: only core modules of version 1 are understood", bin[4:8])}
+		return d.m, nil, &Error{Offset: 4, Msg: fmt.Sprintf("version % x: only core modules of version 1 are understood", bin[4:8])}
 	}
-	d := &decoder{m: &Module{}}
 	r := &reader{b: bin, i: len(header), end: len(bin)}
 	rank := 0
 	for r.more() {
@@ -64,6 +82,9 @@ func Decode(bin []byte) (*Module, error) {
 			break
 		}
 		n := r.u32()
+		if r.err == nil {
+			d.sections = append(d.sections, Section{Name: sectionNames[id], Custom: id == idCustom, Size: int(n)})
+		}
 		if int64(n) > int64(r.left()) {
 			r.fail(at, "%s section of %d bytes, %d left", sectionNames[id], n, r.left())
 			break
@@ -80,29 +101,31 @@ func Decode(bin []byte) (*Module, error) {
 			d.open = len(d.m.Customs)
 		}
 		s := &reader{b: bin, i: r.i, end: r.i + int(n), section: sectionNames[id], need: &d.need}
+		whole := *d.m
 		d.section(s, id)
 		if s.err == nil && s.i != s.end {
 			s.fail(s.i, "%d bytes left over", s.left())
 		}
 		if s.err != nil {
-			return nil, s.err
+			return &whole, d.sections, s.err
+		}
+		if id == idCustom {
+			d.sections[len(d.sections)-1].Name = d.m.Customs[len(d.m.Customs)-1].Name
 		}
 		r.i += int(n)
 	}
 	if r.err != nil {
-		return nil, r.err
+		return d.m, d.sections, r.err
 	}
-	if err := d.finish(len(bin)); err != nil {
-		return nil, err
-	}
-	return d.m, nil
+	return d.m, d.sections, d.finish(len(bin))
 }
 
 // decoder builds a module section by section. open is the first custom section that no known section followed yet.
 type decoder struct {
-	m    *Module
-	open int
-	need needs
+	m        *Module
+	sections []Section
+	open     int
+	need     needs
 }
 
 func (d *decoder) section(r *reader, id byte) {
