@@ -69,6 +69,9 @@ func loadProject(args []string) (*project.Project, error) {
 	if err != nil {
 		return nil, usagef("%v", err)
 	}
+	if base, err := os.UserCacheDir(); err == nil {
+		p.Cache = filepath.Join(base, "taskhost", "sdk")
+	}
 	manifest := filepath.Join(p.Dir, p.Name+".json")
 	data, err := os.ReadFile(manifest)
 	switch {
@@ -77,8 +80,10 @@ func loadProject(args []string) (*project.Project, error) {
 	case err != nil:
 		return nil, abi.Errorf(abi.CodeRefused, "%w", err)
 	}
-	_, err = host.ParseManifest(shortPath(manifest), data)
-	return p, err
+	if _, err := host.ParseManifest(shortPath(manifest), data); err != nil {
+		return nil, abi.Errorf(abi.CodeRefused, "%w", err)
+	}
+	return p, nil
 }
 
 // shortPath is a path as it is written from here, if that is shorter.
