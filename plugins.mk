@@ -37,7 +37,7 @@ publish = mv -f $(new) $@
 SDK_GO    := go.mod $(filter-out %_test.go,$(wildcard sdk/go/*.go sdk/go/*/*.go sdk/go/*/*/*.go))
 PLUGIN_GO  = $(filter-out %_test.go,$(wildcard $(1)/*.go)) $(SDK_GO) plugins/go.mod plugins/go.sum
 
-shipped_names := agent text markdown
+shipped_names := agent text markdown csv
 shipped  := $(foreach n,$(shipped_names),$(SHIPPED)/$(n).wasm $(SHIPPED)/$(n).json)
 guests   := $(patsubst testdata/guests/%.c,$(GUESTS)/%.wasm,$(wildcard testdata/guests/*.c)) \
 	$(patsubst testdata/guests/%.wat,$(GUESTS)/%.wasm,$(wildcard testdata/guests/*.wat))
@@ -48,12 +48,23 @@ hostile  := $(patsubst testdata/hostile/%.c,$(HOSTILE)/%.wasm,$(wildcard testdat
 testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat echo-go sdk-go extism-go filter-c filter-go files-c kernels,$(TESTS)/$(n).wasm) \
 	$(guests) $(broken) $(hostile)
 
+testdata += $(patsubst testdata/stubs/%.wat,$(TESTS)/stubs/%.wasm,$(wildcard testdata/stubs/*.wat)) \
+	$(patsubst testdata/embedder/%.c,$(TESTS)/embedder/%.wasm,$(wildcard testdata/embedder/*.c))
+
+# Programs that nobody wrote for taskhost, each with manifests, see testdata/programs/README.md.
+COMMANDS := $(TESTS)/programs
+THEIRS   := $(BUILD)/sources
+commands := $(patsubst %,$(COMMANDS)/%.wasm,gojq glua sqlite zstd) $(COMMANDS)/scripts/words.lua \
+	$(patsubst testdata/programs/%,$(COMMANDS)/%,$(wildcard testdata/programs/*.json))
+testdata += $(commands)
+
 .PHONY: plugins plugins-shipped plugins-testdata toolchains test-plugins
 plugins: plugins-shipped plugins-testdata $(TESTS)/axe.js
 plugins-shipped: $(shipped)
 plugins-testdata: $(testdata)
 
-$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load:
+$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load $(TESTS)/stubs $(TESTS)/embedder \
+$(COMMANDS) $(COMMANDS)/scripts $(THEIRS)/sqlite $(THEIRS)/zstd:
 	@mkdir -p $@
 
 toolchains:
@@ -75,17 +86,18 @@ $(SHIPPED)/agent.wasm: $(call PLUGIN_GO,plugins/agent) | $(SHIPPED)
 	cd plugins && $(GO_PLUGIN) -o $(abspath $(new)) ./agent
 	@$(publish)
 
-$(SHIPPED)/text.wasm: $(call PLUGIN_GO,plugins/processors/text) | $(SHIPPED)
-	cd plugins && $(GO_PLUGIN) -o $(abspath $(new)) ./processors/text
-	@$(publish)
-
-$(SHIPPED)/markdown.wasm: $(call PLUGIN_GO,plugins/processors/markdown) | $(SHIPPED)
-	cd plugins && $(GO_PLUGIN) -o $(abspath $(new)) ./processors/markdown
-	@$(publish)
-
 $(SHIPPED)/agent.json: plugins/agent/agent.json
-$(SHIPPED)/text.json: plugins/processors/text/text.json
-$(SHIPPED)/markdown.json: plugins/processors/markdown/markdown.json
+
+# $(1): the name of a processor
+define processor
+$(SHIPPED)/$(1).wasm: $(call PLUGIN_GO,plugins/processors/$(1)) $(wildcard plugins/internal/*/*.go) | $(SHIPPED)
+	cd plugins && $$(GO_PLUGIN) -o $$(abspath $$(new)) ./processors/$(1)
+	@$$(publish)
+
+$(SHIPPED)/$(1).json: plugins/processors/$(1)/$(1).json
+endef
+$(foreach n,$(filter-out agent,$(shipped_names)),$(eval $(call processor,$(n))))
+
 $(SHIPPED)/%.json: | $(SHIPPED)
 	@cp $< $(new) && $(publish)
 
@@ -184,4 +196,57 @@ $(HOSTILE)/%.wasm: testdata/hostile/%.c testdata/guests/guest.h | $(HOSTILE) $(T
 
 $(HOSTILE)/%.wasm: testdata/hostile/%.wat | $(HOSTILE) $(HOSTILE)/load $(TOOLS)
 	$(WAT2WASM) --enable-threads --enable-tail-call --debug-names -o $(new) $<
+	@$(publish)
+
+# --- modules that import what nobody provides, and modules that stand in for a plugin's embedder
+
+$(TESTS)/stubs/%.wasm: testdata/stubs/%.wat | $(TESTS)/stubs $(TOOLS)
+	$(WAT2WASM) --debug-names -o $(new) $<
+	@$(publish)
+
+$(TESTS)/embedder/%.wasm: testdata/embedder/%.c testdata/guests/guest.h | $(TESTS)/embedder $(TOOLS)
+	$(CLANG_WASM) -o $(new) $<
+	@$(publish)
+
+# --- programs that nobody wrote for taskhost
+
+gojq = github.com/itchyny/gojq/cmd/gojq
+glua = github.com/yuin/gopher-lua/cmd/glua
+
+$(patsubst %,$(COMMANDS)/%.wasm,gojq glua): $(COMMANDS)/%.wasm: $(addprefix testdata/programs/,go.mod go.sum readline/readline.go) | $(COMMANDS)
+	cd testdata/programs && $(GO_WASM) -o $(abspath $(new)) $($*)
+	@$(publish)
+
+$(COMMANDS)/%.json: testdata/programs/%.json | $(COMMANDS)
+	@cp $< $(new) && $(publish)
+
+$(COMMANDS)/scripts/%: testdata/programs/scripts/% | $(COMMANDS)/scripts
+	@cp $< $(new) && $(publish)
+
+# What others wrote is compiled as it is: its warnings are theirs. What it calls and wasi-libc does not have is imported, for
+# taskhost.stub_imports to stand in for.
+CLANG_COMMAND = $(filter-out -Wall -Wextra -Werror,$(CLANG_WASI)) -w -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_GETPID -D_WASI_EMULATED_PROCESS_CLOCKS
+LINK_COMMAND  = $(CLANG_COMMAND) -Wl,--allow-undefined
+EMULATED      = -lwasi-emulated-signal -lwasi-emulated-getpid -lwasi-emulated-process-clocks
+
+# The package is fetched without what it would install, and unpacked.
+SQLITE_PACKAGE = sqlite3-6.0.1
+$(THEIRS)/sqlite/shell.c: testdata/programs/sqlite3.sha256 | $(THEIRS)/sqlite $(TOOLS)
+	cd $(@D) && $(NPM) pack --silent sqlite3@$(SQLITE_PACKAGE:sqlite3-%=%) >/dev/null && sha256sum --quiet -c $(abspath $<)
+	cd $(@D) && tar xzf $(SQLITE_PACKAGE).tgz && tar xzf package/deps/sqlite-autoconf-*.tar.gz --strip-components=1 --touch
+	rm -rf $(@D)/package $(@D)/$(SQLITE_PACKAGE).tgz
+
+$(COMMANDS)/sqlite.wasm: $(THEIRS)/sqlite/shell.c | $(COMMANDS)
+	cd $(<D) && $(CLANG_COMMAND) -DSQLITE_THREADSAFE=0 -DSQLITE_OMIT_LOAD_EXTENSION -c shell.c sqlite3.c
+	$(LINK_COMMAND) -o $(new) $(<D)/shell.o $(<D)/sqlite3.o $(EMULATED)
+	@$(publish)
+
+# The files and settings are those of zstd's own target zstd-frugal.
+ZSTD_SOURCES = $$z/lib/common/*.c $$z/lib/compress/*.c $$z/lib/decompress/*.c \
+	$(patsubst %,$$z/programs/%.c,zstdcli util timefn fileio fileio_asyncio)
+$(COMMANDS)/zstd.wasm: testdata/programs/go.mod | $(COMMANDS) $(THEIRS)/zstd $(TOOLS)
+	z=$$(cd testdata/programs && $(GO) mod download github.com/valyala/gozstd && $(GO) list -m -f '{{.Dir}}' github.com/valyala/gozstd)/zstd && \
+		cd $(THEIRS)/zstd && $(CLANG_COMMAND) -DZSTD_NOBENCH -DZSTD_NODICT -DZSTD_NOTRACE -DZSTD_LEGACY_SUPPORT=0 -DZSTD_DISABLE_ASM \
+		-I$$z/lib -c $(ZSTD_SOURCES)
+	$(LINK_COMMAND) -o $(new) $(THEIRS)/zstd/*.o $(EMULATED)
 	@$(publish)

@@ -330,9 +330,9 @@ func TestGoSDK(t *testing.T) {
 	}{
 		{"error", "an error", abi.CodeFailed},
 		{"invalid", "bad input", abi.CodeInvalid},
-		{"panic", "panic: a panic", abi.CodeFailed},
-		{"nil", "panic: runtime error: invalid memory address or nil pointer dereference", abi.CodeFailed},
-		{"index", "panic: runtime error: slice bounds out of range [:2] with length 0", abi.CodeFailed},
+		{"panic", "panic: a panic (main.go:156)", abi.CodeFailed},
+		{"nil", "panic: runtime error: invalid memory address or nil pointer dereference (main.go:158)", abi.CodeFailed},
+		{"index", "panic: runtime error: slice bounds out of range [:2] with length 0 (main.go:160)", abi.CodeFailed},
 		{"exit", "", abi.CodeFailed},
 		{"block", "", ""}, // the Go runtime gives up: all goroutines are asleep
 		{"recurse", "", ""},
