@@ -73,8 +73,8 @@ func (a *app) program() *cli.App {
 		Commands: slices.Concat([]*cli.Command{
 			a.runCommand(), a.callCommand(), a.batchCommand(), a.workCommand(), a.serveCommand(), a.tasksCommand(), a.queuesCommand(), a.cronCommand(), a.dbCommand(),
 		}, a.remoteCommands(), []*cli.Command{
-			a.newCommand(), a.buildCommand(), a.benchCommand(), a.pluginsCommand(), a.inspectCommand(), a.tokenCommand(), a.configCommand(),
-			a.debugCommand(), a.healthCommand(), a.versionCommand(),
+			a.newCommand(), a.buildCommand(), a.devCommand(), a.testCommand(), a.benchCommand(), a.pluginsCommand(), a.inspectCommand(),
+			a.tokenCommand(), a.configCommand(), a.debugCommand(), a.healthCommand(), a.versionCommand(),
 		}),
 		Flags:                     []cli.Flag{versionFlag()},
 		Reader:                    a.stdin,

@@ -150,3 +150,6 @@ func (p *Probe) Close() error {
 	defer cancel()
 	return p.host.Close(ctx)
 }
+
+// Inspect tells everything about a plugin that was loaded.
+func (p *Probe) Inspect(name string) (host.PluginInfo, error) { return p.host.Inspect(name) }
