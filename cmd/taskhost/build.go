@@ -69,9 +69,6 @@ func loadProject(args []string) (*project.Project, error) {
 	if err != nil {
 		return nil, usagef("%v", err)
 	}
-	if base, err := os.UserCacheDir(); err == nil {
-		p.Cache = filepath.Join(base, "taskhost", "sdk")
-	}
 	manifest := filepath.Join(p.Dir, p.Name+".json")
 	data, err := os.ReadFile(manifest)
 	switch {

@@ -49,7 +49,7 @@ type Project struct {
 	Lang    Lang     // what it is written in; empty when Command builds it
 	Command []string // the project's own build command; nil: the tools of the language
 	Output  string   // what Command writes, relative to Dir: a .wasm or .js file
-	Cache   string   // a folder for what projects share, such as the compiled SDK for Rust; empty: each has its own, in BuildDir
+	Cache   string   // a folder for what projects share, such as the compiled SDK for Rust; empty: each keeps its own, in BuildDir
 	Debug   bool     // Build keeps names and lines for the stacks of traps, and trades size for time
 }
 
@@ -87,6 +87,9 @@ func Load(dir string) (*Project, error) {
 			return nil, abi.Errorf(abi.CodeNotFound, "%s holds no sources that are known: write %s, such as {\"name\": \"shout\", \"lang\": \"c\"}, "+
 				"or make a folder with taskhost new NAME", dir, File)
 		}
+	}
+	if user, err := os.UserCacheDir(); err == nil {
+		p.Cache = filepath.Join(user, "taskhost", "sdk")
 	}
 	if p.Name == "" {
 		p.Name = filepath.Base(abs)
