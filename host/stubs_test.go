@@ -135,7 +135,7 @@ func embedderFunctions() []extism.HostFunction {
 	upper.SetNamespace("host")
 	return []extism.HostFunction{
 		upper,
-		text("hostGreenMessage", func(s string) string { return "🟢:" + s }),
+		greenMessage(),
 		text("hostPurpleMessage", func(s string) string { return "🟣:" + s }),
 		extism.NewHostFunctionWithStack("mult", func(_ context.Context, _ *extism.CurrentPlugin, stack []uint64) { stack[0] *= stack[1] },
 			append(pointer, pointer...), pointer),
