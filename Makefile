@@ -71,6 +71,7 @@ chaos: build plugins ## the tests that kill taskhost, CHAOS_KILLS times (500), a
 	CHAOS_KILLS=$(CHAOS_KILLS) $(GO) test -count=1 -timeout 60m -run '^(TestChaos|TestMemoryAndCompletion)$$' -v ./cmd/taskhost ./manager/sqlitestore
 	$(GO) test -count=1 -timeout 60m -run '^TestModel$$' ./manager -rapid.checks=3000
 
+check: export SCRIPTS_RACE = 1
 check: fmt-check lint vet-all tidy-check race ## format, lint, vet for three systems, tidy modules, tests under the race detector
 
 fmt-check:

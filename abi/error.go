@@ -52,7 +52,7 @@ const (
 	CodeCrashed Code = "crashed"
 	// CodeQueueFull: the queue is at its bound. It may pass.
 	CodeQueueFull Code = "queue_full"
-	// CodeDenied: the guest asked for something that its manifest does not grant: a host, a file.
+	// CodeDenied: the guest asked for something that its manifest does not grant: a host, a file, a function that nobody provides.
 	CodeDenied Code = "denied"
 	// CodeUnavailable: something that the call needs did not answer. It may pass.
 	CodeUnavailable Code = "unavailable"

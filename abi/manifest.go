@@ -63,6 +63,10 @@ type ManifestTaskhost struct {
 	// Args and Env are given to a WASI command. Default: the plugin's name alone, and no environment.
 	Args []string          `json:"args,omitempty"`
 	Env  map[string]string `json:"env,omitempty"`
+	// StubImports are functions that a module imports, does not need, and nobody provides: MODULE.NAME, in which * stands for anything.
+	// What stands in for them ends the call with CodeDenied when it is called. It takes the place of nothing that is there.
+	// Default: none, and such a module is refused.
+	StubImports []string `json:"stub_imports,omitempty"`
 	// Functions describes functions, by name. When it is there, only these can be called.
 	Functions map[string]ManifestFunction `json:"functions,omitempty"`
 }

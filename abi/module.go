@@ -34,6 +34,7 @@ type ImportState string
 const (
 	ImportGranted ImportState = "granted" // it is there
 	ImportDenied  ImportState = "denied"  // it is there, and does nothing or fails, since the manifest does not grant what it needs
+	ImportStubbed ImportState = "stubbed" // nobody provides it; the manifest's taskhost.stub_imports let the plugin load, and calling it fails
 	ImportUnknown ImportState = "unknown" // nobody provides it: the plugin is refused
 )
 

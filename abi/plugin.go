@@ -20,25 +20,27 @@ type PluginInfo struct {
 	Digest   Digest      `json:"digest,omitempty"`
 	LoadedAt time.Time   `json:"loaded_at,omitzero"`
 
-	Form         PluginForm        `json:"form,omitempty"`
-	Toolchain    string            `json:"toolchain,omitempty"` // as the module's producers section tells, such as "Go 1.26.8"
-	Size         int64             `json:"size"`                // bytes of all modules
-	Description  string            `json:"description,omitempty"`
-	Functions    []FunctionInfo    `json:"functions,omitempty"`
-	Default      string            `json:"default,omitempty"` // the function that runs when none is named
-	Imports      []string          `json:"imports,omitempty"` // module.name, sorted
-	Limits       Limits            `json:"limits"`
-	Isolation    Isolation         `json:"isolation,omitempty"`
-	Sandbox      string            `json:"sandbox,omitempty"` // how the isolation is reached, and why so
-	MaxInstances int               `json:"max_instances,omitempty"`
-	Instances    int               `json:"instances"` // that exist now
-	Running      int               `json:"running"`   // calls now
-	Config       map[string]string `json:"config,omitempty"`
-	AllowedHosts []string          `json:"allowed_hosts,omitempty"`
-	AllowedPaths map[string]string `json:"allowed_paths,omitempty"`
-	Hints        []string          `json:"hints,omitempty"`    // what its author may want to change, a sentence each, with what to do
-	Versions     []VersionInfo     `json:"versions,omitempty"` // newest first
-	Modules      []ModuleInfo      `json:"modules,omitempty"`  // what it is made of, main last; only where that was asked for
+	Form        PluginForm     `json:"form,omitempty"`
+	Toolchain   string         `json:"toolchain,omitempty"` // as the module's producers section tells, such as "Go 1.26.8"
+	Size        int64          `json:"size"`                // bytes of all modules
+	Description string         `json:"description,omitempty"`
+	Functions   []FunctionInfo `json:"functions,omitempty"`
+	Default     string         `json:"default,omitempty"` // the function that runs when none is named
+	Imports     []string       `json:"imports,omitempty"` // module.name, sorted
+	// StubbedImports are those of Imports that nobody provides: the manifest's taskhost.stub_imports let the plugin load without them.
+	StubbedImports []string          `json:"stubbed_imports,omitempty"`
+	Limits         Limits            `json:"limits"`
+	Isolation      Isolation         `json:"isolation,omitempty"`
+	Sandbox        string            `json:"sandbox,omitempty"` // how the isolation is reached, and why so
+	MaxInstances   int               `json:"max_instances,omitempty"`
+	Instances      int               `json:"instances"` // that exist now
+	Running        int               `json:"running"`   // calls now
+	Config         map[string]string `json:"config,omitempty"`
+	AllowedHosts   []string          `json:"allowed_hosts,omitempty"`
+	AllowedPaths   map[string]string `json:"allowed_paths,omitempty"`
+	Hints          []string          `json:"hints,omitempty"`    // what its author may want to change, a sentence each, with what to do
+	Versions       []VersionInfo     `json:"versions,omitempty"` // newest first
+	Modules        []ModuleInfo      `json:"modules,omitempty"`  // what it is made of, main last; only where that was asked for
 }
 
 // PluginState is whether a plugin can be called.

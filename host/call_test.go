@@ -140,6 +140,8 @@ func TestGuestFails(t *testing.T) {
 		{"fail:invalid", "not a date", abi.CodeInvalid, 1, "not a date"},
 		{"fail:message_only", "", abi.CodeFailed, 0, "a message, and yet 0"},
 		{"fail:with_output", "", abi.CodeFailed, 1, "stopped half way"},
+		{"fail:gives_up", "panic: no luck", abi.CodeFailed, 0, "panic: no luck"},
+		{"fail:refuses", "not a date", abi.CodeInvalid, 0, "not a date"},
 		{"fail", strings.Repeat("x", 60_000), abi.CodeFailed, 1, ""},
 		{"fail", "bad \xff\xfe utf-8", abi.CodeFailed, 1, ""},
 		{"fail", "", abi.CodeFailed, 1, "it returned 1 and set no error message"},
@@ -192,6 +194,13 @@ func TestGuestTraps(t *testing.T) {
 		if e.Err == nil {
 			t.Errorf("%s: the error has no cause", function)
 		}
+	}
+	swap(t, h, "fail", "")
+	if e := fails(t, h, "fail:gives_up", "", abi.CodeTrap); e.Message != "it trapped: unreachable" {
+		t.Errorf("without a message of its own, the message is %q", e.Message)
+	}
+	if e := fails(t, h, "fail:gives_up", "no luck", abi.CodeFailed); !strings.Contains(e.Detail, "stack") {
+		t.Errorf("no stack in the detail %q", e.Detail)
 	}
 	e := fails(t, h, "trap", "trap", abi.CodeTrap)
 	first, second, third := strings.Index(e.Detail, "first"), strings.Index(e.Detail, "second"), strings.Index(e.Detail, "third")

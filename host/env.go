@@ -50,6 +50,7 @@ func kernelImports() []hostFunc {
 	funcs := []hostFunc{
 		{kernel.FaultFunc, types{i32, i64, i64}, nil, fault},
 		{yieldFunc, nil, nil, yield},
+		{stubFunc, types{i32}, nil, stubCalled},
 		{"config_get", types{i64}, types{i64}, configGet},
 		{"var_get", types{i64}, types{i64}, varGet},
 		{"var_set", types{i64, i64}, nil, varSet},

@@ -231,15 +231,20 @@ func (r *resolved) importInfos(mod *wasm.Module, limits abi.Limits) (list []abi.
 			modules[m.name], _, _ = wasm.Survey(m.wasm) // what is wrong with it is told where it is described
 		}
 	}
+	link := newLinker(modules, &r.manifest)
 	for _, i := range mod.Imports[:min(len(mod.Imports), maxShown)] {
 		x := abi.ImportInfo{Module: clip(i.Module, abi.MaxName), Name: clip(i.Name, abi.MaxName), Kind: i.Kind.String(), State: abi.ImportGranted}
 		if i.Kind == wasm.KindFunc {
 			x.Type = clip(mod.Types[i.TypeIndex].String(), abi.MaxName)
 		}
-		if other, ok := modules[i.Module]; ok {
-			if _, ok := other.Export(i.Name); !ok {
-				x.State, x.Why = abi.ImportUnknown, "the module exports no such thing"
-			}
+		if _, ok, err := link.stub(mod, i); err != nil {
+			x.State, x.Why = abi.ImportUnknown, "taskhost.stub_imports stands in for functions of plain types alone"
+		} else if ok {
+			x.State, x.Why = abi.ImportStubbed, "the manifest's taskhost.stub_imports; calling it ends the call"
+		} else if link.exports[i.Module] != nil && link.provided(i) {
+			// by a module of the plugin's own, or by the host beside one
+		} else if link.exports[i.Module] != nil {
+			x.State, x.Why = abi.ImportUnknown, "the module exports no such thing"
 		} else if why := unknownImport(&i, x.Type, modules); why != "" {
 			x.State, x.Why = abi.ImportUnknown, why
 		} else if why := deniedImport(&i, &r.manifest, limits); why != "" {

@@ -24,6 +24,10 @@ type shape struct {
 	memory    int64    // that the modules declare, in bytes
 	imports   []string // module.name of all modules, sorted, without those among themselves
 	debug     int64    // bytes of names and debug information
+
+	stubs        []stub         // what stands in for imports that nobody provides
+	stubNumbers  map[string]int // of the stubs, by their keys
+	userProvided bool           // a module of the manifest is named abi.ModuleUser, and adds to taskhost's own functions
 }
 
 // The functions that guests can import, by module.
@@ -74,7 +78,7 @@ var hostSignatures = sync.OnceValue(func() map[string]string {
 // reservedModule tells whether a manifest cannot name a module so.
 func reservedModule(name string) bool {
 	switch name {
-	case abi.ModuleEnv, abi.ModuleUser, abi.ModuleWASI:
+	case abi.ModuleEnv, abi.ModuleWASI:
 		return true
 	}
 	return strings.HasPrefix(name, "taskhost:")
@@ -83,20 +87,22 @@ func reservedModule(name string) bool {
 // inspect checks a version's modules as far as that can be done without compiling them.
 func inspect(r *resolved, limits abi.Limits) (shape, error) {
 	var s shape
-	names := map[string]bool{}
+	modules := map[string]*wasm.Module{}
 	for _, m := range r.modules {
-		names[m.name] = true
-	}
-	for _, m := range r.modules {
-		mod, err := decode(m)
-		if err != nil {
+		var err error
+		if modules[m.name], err = decode(m); err != nil {
 			return s, err
 		}
+	}
+	link := newLinker(modules, &r.manifest)
+	s.userProvided = modules[abi.ModuleUser] != nil
+	for _, m := range r.modules {
+		mod := modules[m.name]
 		if l, imported, ok := mod.Memory(); ok && !imported {
 			s.memory += int64(l.Min) * pageSize
 		}
 		s.debug += debugSize(mod)
-		if err := s.addImports(mod, names); err != nil {
+		if err := s.addImports(mod, link); err != nil {
 			return s, err
 		}
 		if m.name == mainModule {
@@ -142,19 +148,29 @@ func decode(m module) (*wasm.Module, error) {
 }
 
 // addImports checks that somebody provides each import.
-func (s *shape) addImports(mod *wasm.Module, modules map[string]bool) error {
+func (s *shape) addImports(mod *wasm.Module, link linker) error {
 	for _, i := range mod.Imports {
+		switch stub, ok, err := link.stub(mod, i); {
+		case err != nil:
+			return err
+		case ok:
+			s.addStub(stub)
+			s.imports = append(s.imports, i.Module+"."+i.Name)
+			continue
+		}
 		var known []string
 		switch {
 		case i.Module == abi.ModuleEnv:
 			known = envFunctions
+		case i.Module == abi.ModuleUser && link.exports[i.Module][i.Name] && !slices.Contains(userFunctions, i.Name):
+			continue
 		case i.Module == abi.ModuleUser:
 			known = userFunctions
 		case i.Module == abi.ModuleWASI: // wazero knows which there are
-		case modules[i.Module] && i.Module != mainModule:
+		case link.exports[i.Module] != nil:
 			continue
 		default:
-			return abi.Errorf(abi.CodeRefused, "it imports %q of module %q, which nobody provides; there are %s, %s, %s and the modules that the manifest names",
+			return abi.Errorf(abi.CodeRefused, "it imports %q of module %q, which nobody provides; there are %s, %s, %s and the modules that the manifest names; if it is never called, list it in taskhost.stub_imports",
 				i.Name, i.Module, abi.ModuleEnv, abi.ModuleUser, abi.ModuleWASI)
 		}
 		if known != nil && (i.Kind != wasm.KindFunc || !slices.Contains(known, i.Name)) {

@@ -154,6 +154,9 @@ func (i *instance) instantiate() error {
 	i.kernelMemory = kernelMemory.Memories()[0]
 	ctx := experimental.WithMemoryAllocator(&i.ctx, i.memory)
 	byName := map[string]api.Module{abi.ModuleEnv: k}
+	if v.stand != nil {
+		byName[stubModule] = v.stand.module
+	}
 	if len(v.mounts) == 0 {
 		byName[abi.ModuleWASI] = v.host.bareWASI
 	}
@@ -163,6 +166,9 @@ func (i *instance) instantiate() error {
 		m, err := rt.InstantiateModule(ctx, c.compiled, config)
 		if err != nil {
 			return err
+		}
+		if c.name == abi.ModuleUser {
+			c.name = userProvider // beside taskhost's own functions
 		}
 		byName[c.name] = m
 		if err := i.addModule(m, c.pass); err != nil {

@@ -158,6 +158,14 @@ func checkTaskhost(t *abi.ManifestTaskhost) (key, problem string) {
 	case t.MaxKernelBytes > 0 && t.MaxKernelBytes < pageSize:
 		return "taskhost.max_kernel_bytes", "must be at least 65536"
 	}
+	if len(t.StubImports) > maxStubPatterns {
+		return "taskhost.stub_imports", fmt.Sprintf("at most %d", maxStubPatterns)
+	}
+	for _, p := range t.StubImports {
+		if !strings.ContainsAny(p, ".*") || len(p) > maxStubPattern {
+			return "taskhost.stub_imports", fmt.Sprintf("%q is not MODULE.NAME, in which * stands for anything", clip(p, abi.MaxName))
+		}
+	}
 	for k, v := range t.Env {
 		if k == "" || strings.ContainsAny(k, "=\x00") || strings.Contains(v, "\x00") {
 			return "taskhost.env", fmt.Sprintf("%q cannot be in an environment", k)
@@ -170,6 +178,12 @@ func checkTaskhost(t *abi.ManifestTaskhost) (key, problem string) {
 	}
 	return "", ""
 }
+
+// Bounds on taskhost.stub_imports: entries, and the bytes of one.
+const (
+	maxStubPatterns = 100
+	maxStubPattern  = 500
+)
 
 // isolationProblem is what is wrong with an isolation; empty: nothing.
 func isolationProblem(i abi.Isolation) string {

@@ -78,10 +78,7 @@ func (i *instance) reported(code uint32, msg []byte) *abi.Error {
 	case len(msg) > 0:
 		e.Message = clip(string(msg), maxMessage)
 	case i.v.form == FormWASI:
-		e.Message = fmt.Sprintf("it exited with code %d", code)
-		if last := i.stdio.lastLine(); last != "" {
-			e.Message += ": " + last
-		}
+		e.Message = clip(fmt.Sprintf("it exited with code %d%s", code, i.stdio.lastWords()), maxMessage)
 	default:
 		e.Message = fmt.Sprintf("it returned %d and set no error message", code)
 	}
@@ -112,7 +109,9 @@ func (i *instance) failure(err, cause error, limit time.Duration) *abi.Error {
 	case i.tripped() == instrument.ReasonStack, strings.Contains(msg, "stack overflow"):
 		e = abi.Errorf(abi.CodeStackLimit, "it recurses too deeply: its calls need more than %d bytes of stack; raise taskhost.max_stack_bytes in the manifest", i.v.limits.Stack)
 	default:
-		e = abi.Errorf(abi.CodeTrap, "it trapped: %s", trapName(msg))
+		if e = i.gaveUp(msg); e == nil {
+			e = abi.Errorf(abi.CodeTrap, "it trapped: %s", trapName(msg))
+		}
 	}
 	if at := strings.Index(msg, "wasm stack trace:"); at >= 0 {
 		e.Detail = clip(msg[at:], maxDetail)
@@ -121,6 +120,19 @@ func (i *instance) failure(err, cause error, limit time.Duration) *abi.Error {
 		e.Err = err
 	}
 	return e
+}
+
+// gaveUp is the error of a guest that set its message and then ended itself with the instruction unreachable, as languages do that cannot
+// unwind a panic: it has said why, as one that returns has. Nil: it did not.
+func (i *instance) gaveUp(msg string) *abi.Error {
+	if i.kernel == nil || trapName(msg) != "unreachable" {
+		return nil
+	}
+	_, _, said, failed := i.kernel.Outcome(0)
+	if !failed {
+		return nil
+	}
+	return i.reported(0, said)
 }
 
 // Bounds on the text of errors, in bytes.

@@ -278,6 +278,7 @@ func (h *Host) info(p *plugin) PluginInfo {
 	m := &v.source.manifest
 	i.Path, i.Digest, i.LoadedAt, i.Size = v.source.path, v.source.digest, v.loadedAt, v.source.size()
 	i.Form, i.Toolchain, i.Default, i.Imports = v.form, v.toolchain, v.def, slices.Clone(v.imports)
+	i.StubbedImports = v.stubNames()
 	i.Limits, i.Isolation, i.Sandbox, i.MaxInstances = v.limits, v.isolation, v.sandbox.how, v.maxInst
 	i.Instances, i.Running = v.pool.count()
 	i.Hints = v.hints.all()

@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 
@@ -22,7 +23,7 @@ type stdio struct {
 func (s *stdio) begin(input []byte) {
 	s.in.Reset(input)
 	s.out = nil
-	s.err.last = ""
+	s.err.first, s.err.last = "", ""
 }
 
 // reset forgets everything of the call before.
@@ -39,13 +40,29 @@ func (s *stdio) take() []byte {
 	return out
 }
 
-// lastLine is the last line of standard error.
-func (s *stdio) lastLine() string {
+// lastWords is what a program that failed has said: the first and the last line of standard error, or else the end of its output, where
+// some programs write their errors to.
+func (s *stdio) lastWords() string {
+	first, last := s.err.first, s.err.last
 	if len(s.err.buf) > 0 {
-		return clip(string(s.err.buf), maxLine)
+		if last = clip(string(s.err.buf), maxLine); first == "" {
+			first = last
+		}
 	}
-	return s.err.last
+	end := bytes.TrimSpace(s.out)
+	switch {
+	case first == last && first != "":
+		return ": " + first
+	case first != "":
+		return ": " + first + " … " + last
+	case len(end) > 0:
+		return fmt.Sprintf(", with nothing on standard error; its output ends with %q", end[max(0, len(end)-maxOutputEnd):])
+	}
+	return ""
 }
+
+// maxOutputEnd is how much of its output the error of a program shows that says nothing on standard error, in bytes.
+const maxOutputEnd = 300
 
 // flush logs the lines that have no end. It runs after the call, whose outcome it does not change.
 func (s *stdio) flush(i *instance) {
@@ -92,8 +109,8 @@ const maxLine = 4 << 10
 
 // lineWriter logs what is written to it line by line.
 type lineWriter struct {
-	buf  []byte
-	last string
+	buf         []byte
+	first, last string
 }
 
 // write is for the guest's calls: it panics with an abi.Error when the call has logged too much.
@@ -124,7 +141,9 @@ func (w *lineWriter) flush(i *instance) error {
 		return nil
 	}
 	line := w.buf
-	w.last = clip(string(line), maxLine)
+	if w.last = clip(string(line), maxLine); w.first == "" {
+		w.first = w.last
+	}
 	w.buf = w.buf[:0]
 	return i.guestLog(slog.LevelInfo, line)
 }

@@ -34,6 +34,7 @@ type version struct {
 	loadedAt  time.Time
 
 	modules  []compiled // main last
+	stand    *standIn   // the stubs of imports that nobody provides; nil: there are none
 	mounts   []mount
 	egress   *egress.Client
 	metrics  *metricBook
@@ -102,11 +103,16 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 		return nil, err
 	}
 	for _, m := range full.modules {
-		c, err := h.compile(ctx, m, v.limits.Stack)
+		c, err := h.compile(ctx, v.relink(m), v.limits.Stack)
 		if err != nil {
 			return nil, abi.Errorf(abi.CodeRefused, "%s does not compile: %w", moduleWord(m.name), err)
 		}
 		v.modules = append(v.modules, c)
+	}
+	if len(v.stubs) > 0 {
+		if v.stand, err = h.instantiateStubs(ctx, v.stubs); err != nil {
+			return nil, abi.Errorf(abi.CodeRefused, "taskhost.stub_imports: %w", err)
+		}
 	}
 	v.sandbox = sandboxFor(v.isolation, v.form, v.modules, len(v.mounts) > 0)
 	// The first instance proves that the modules link and that their runtimes start.
@@ -221,6 +227,9 @@ func (v *version) close() {
 	}
 	for _, m := range v.modules {
 		_ = m.compiled.Close(context.Background())
+	}
+	if v.stand != nil {
+		v.stand.close()
 	}
 	for _, m := range v.mounts {
 		_ = m.fs.Close()

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,44 +87,80 @@ func rustc() string {
 	return "rustc"
 }
 
-// Each example says in its first line what builds it.
-func TestTheExamplesOfAllLanguagesBuildAndRun(t *testing.T) {
-	examples := regexp.MustCompile("(?s)```\\w+\n((?://|;;) (\\S+): ([^\n]*)\n.*?)```").
-		FindAllStringSubmatch(read(t, "../docs/guest-functions.md"), -1)
-	if len(examples) != 5 {
-		t.Fatalf("%d examples", len(examples))
-	}
+// Each example says in its first line what builds it. Those of a page are built into a folder, named by their languages.
+func buildExamples(t *testing.T, folder string, pages ...string) (names []string) {
+	t.Helper()
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	plugins := t.TempDir()
+	var examples [][]string
+	for _, page := range pages {
+		examples = append(examples, regexp.MustCompile("(?s)```\\w+\n((?://|;;) (\\S+): ([^\n]*)\n.*?)```").FindAllStringSubmatch(read(t, page), -1)...)
+	}
 	for _, e := range examples {
 		dir := t.TempDir()
 		source, file, command := e[1], e[2], e[3]
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(source), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasSuffix(file, ".go") {
+		switch filepath.Ext(file) {
+		case ".go":
 			command = "go mod init example.com/upper && go mod edit -require github.com/taskhost/taskhost@v0.0.0 -replace github.com/taskhost/taskhost=" +
 				root + " && " + command
+		case ".rs":
+			command = strings.ReplaceAll(command, "rustc ", rustc()+" ")
+		case ".ts": // as npm install does with a folder
+			command = `mkdir -p node_modules/@taskhost && ln -s "$SDK/assemblyscript" node_modules/@taskhost/sdk && ` + command
 		}
-		command = strings.Replace(command, "rustc ", rustc()+" ", 1)
 		build := exec.Command("sh", "-c", command)
 		build.Dir = dir
-		build.Env = append(os.Environ(), "PATH="+filepath.Join(root, "testdata/upper-as/node_modules/.bin")+":"+os.Getenv("PATH"))
+		build.Env = append(os.Environ(), "SDK="+filepath.Join(root, "sdk"), "PATH="+filepath.Join(root, "testdata/upper-as/node_modules/.bin")+":"+os.Getenv("PATH"))
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", command, err, out)
 		}
-		name := strings.TrimPrefix(filepath.Ext(file), ".") + ".wasm"
-		if err := os.Rename(filepath.Join(dir, "upper.wasm"), filepath.Join(plugins, name)); err != nil {
+		name := strings.TrimPrefix(filepath.Ext(file), ".")
+		if err := os.Rename(filepath.Join(dir, strings.TrimSuffix(file, filepath.Ext(file))+".wasm"), filepath.Join(folder, name+".wasm")); err != nil {
 			t.Fatal(err)
 		}
+		names = append(names, name)
+	}
+	return names
+}
+
+func TestTheExamplesOfAllLanguagesBuildAndRun(t *testing.T) {
+	plugins := t.TempDir()
+	names := buildExamples(t, plugins, "../docs/guest-functions.md")
+	if want := []string{"go", "rs", "c", "cc", "ts", "wat"}; !slices.Equal(names, want) {
+		t.Fatalf("examples %v", names)
 	}
 	h := open(t, host.Config{Dir: plugins})
-	for _, name := range []string{"go", "c", "rs", "ts", "wat"} {
+	for _, name := range names {
 		if got := succeed(t, h, name, "Hello, you\n"); got != "HELLO, YOU\n" {
 			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+func TestTheExamplesOfTheSDKsBuildAndRun(t *testing.T) {
+	plugins := t.TempDir()
+	names := buildExamples(t, plugins, "../sdk/rust/README.md", "../sdk/c/README.md", "../sdk/assemblyscript/README.md")
+	if want := []string{"rs", "c", "ts"}; !slices.Equal(names, want) {
+		t.Fatalf("examples %v", names)
+	}
+	h := open(t, host.Config{Dir: plugins})
+	for _, name := range names {
+		if got := succeed(t, h, name, "hello"); got != "HELLO!" {
+			t.Errorf("%s: %q", name, got)
+		}
+		if got := succeed(t, h, name, "hello", "mark=?"); got != "HELLO?" {
+			t.Errorf("%s with a mark: %q", name, got)
+		}
+		if _, _, err := call(t, h, abi.Call{Plugin: name, Function: "process"}); abi.CodeOf(err) != abi.CodeInvalid {
+			t.Errorf("%s of nothing: %v", name, err)
+		}
+		if got := succeed(t, h, name+":greet", `{"name": "Ada", "times": 2}`); got != `{"text":"Hello, Ada. Hello, Ada. "}` {
+			t.Errorf("%s: greet gives %s", name, got)
 		}
 	}
 }

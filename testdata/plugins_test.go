@@ -67,11 +67,11 @@ func succeed(t *testing.T, h *host.Host, step, input string, config ...string) s
 	return out
 }
 
-var uppers = []string{"upper-go", "upper-c", "upper-rust", "upper-as", "upper-wat"}
+var uppers = []string{"upper-go", "upper-c", "upper-rust", "upper-as", "upper-wat", "upper-zig"}
 
 const part = 64 << 10
 
-// What upper does, once more: the reference that the five are compared with. The steps are those that it reports.
+// What upper does, once more: the reference that the six are compared with. The steps are those that it reports.
 func upper(text []byte) (out []byte, steps []int, err error) {
 	for i := 0; i < len(text); {
 		if i >= len(steps)*part {
@@ -92,7 +92,7 @@ func upper(text []byte) (out []byte, steps []int, err error) {
 	return out, append(steps, (len(text)+part-1)/part), nil
 }
 
-func TestTheSameProcessorInFiveLanguages(t *testing.T) {
+func TestTheSameProcessorInSixLanguages(t *testing.T) {
 	h := open(t, host.Config{Dir: filepath.Join(build, "testdata"), Only: uppers})
 	license, err := os.ReadFile("../LICENSE")
 	if err != nil {
@@ -330,9 +330,9 @@ func TestGoSDK(t *testing.T) {
 	}{
 		{"error", "an error", abi.CodeFailed},
 		{"invalid", "bad input", abi.CodeInvalid},
-		{"panic", "panic: a panic", abi.CodeFailed},
-		{"nil", "panic: runtime error: invalid memory address or nil pointer dereference", abi.CodeFailed},
-		{"index", "panic: runtime error: slice bounds out of range [:2] with length 0", abi.CodeFailed},
+		{"panic", "panic: a panic (main.go:156)", abi.CodeFailed},
+		{"nil", "panic: runtime error: invalid memory address or nil pointer dereference (main.go:158)", abi.CodeFailed},
+		{"index", "panic: runtime error: slice bounds out of range [:2] with length 0 (main.go:160)", abi.CodeFailed},
 		{"exit", "", abi.CodeFailed},
 		{"block", "", ""}, // the Go runtime gives up: all goroutines are asleep
 		{"recurse", "", ""},

@@ -72,7 +72,10 @@ func (a *app) program() *cli.App {
 			"Exit codes: 0 done, 1 the task failed, 2 wrong usage, 3 plugin or task not found or refused, 124 timed out, 130 cancelled.",
 		Commands: slices.Concat([]*cli.Command{
 			a.runCommand(), a.callCommand(), a.batchCommand(), a.workCommand(), a.serveCommand(), a.tasksCommand(), a.queuesCommand(), a.cronCommand(), a.dbCommand(),
-		}, a.remoteCommands(), []*cli.Command{a.newCommand(), a.buildCommand(), a.devCommand(), a.testCommand()}, []*cli.Command{a.pluginsCommand(), a.inspectCommand(), a.benchCommand(), a.tokenCommand(), a.configCommand(), a.debugCommand(), a.healthCommand(), a.versionCommand()}),
+		}, a.remoteCommands(), []*cli.Command{
+			a.newCommand(), a.buildCommand(), a.devCommand(), a.testCommand(), a.benchCommand(), a.pluginsCommand(), a.inspectCommand(),
+			a.tokenCommand(), a.configCommand(), a.debugCommand(), a.healthCommand(), a.versionCommand(),
+		}),
 		Flags:                     []cli.Flag{versionFlag()},
 		Reader:                    a.stdin,
 		Writer:                    a.stdout,

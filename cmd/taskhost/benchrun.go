@@ -18,7 +18,6 @@ import (
 type benchReport struct {
 	Plugin      string       `json:"plugin"`
 	Function    string       `json:"function"`
-	Toolchain   string       `json:"toolchain,omitempty"`
 	InputBytes  int          `json:"input_bytes"`
 	OutputBytes int          `json:"output_bytes"` // of the last call
 	Concurrency int          `json:"concurrency"`
@@ -35,6 +34,7 @@ type benchReport struct {
 type benchStart struct {
 	Plugin   string        `json:"plugin"` // its name, or its file
 	Digest   abi.Digest    `json:"version"`
+	Tools    string        `json:"toolchain,omitempty"`
 	Size     int64         `json:"size"`
 	Compile  time.Duration `json:"compile_ns"`  // with an empty cache
 	Cached   time.Duration `json:"cached_ns"`   // the same from the cache
@@ -183,7 +183,7 @@ func (s subject) start(ctx context.Context, cfg host.Config) (benchStart, error)
 		if err != nil {
 			return out, err
 		}
-		out.Digest, out.Size = p.Digest, p.Size
+		out.Digest, out.Size, out.Tools = p.Digest, p.Size, p.Toolchain
 		*compile, out.Instance = load-instance, instance
 	}
 	return out, nil
@@ -201,7 +201,7 @@ func (r *benchReport) addRow(ctx context.Context, o *benchOrder, s subject, cfg 
 	}
 	row := &benchRow{Plugin: s.label, Isolation: cfg.Isolation, Sandbox: p.Sandbox, host: h}
 	row.call = abi.Call{Plugin: s.name, Function: o.function, Input: o.input}
-	r.Rows, r.Toolchain = append(r.Rows, row), p.Toolchain
+	r.Rows = append(r.Rows, row)
 	if r.Function = o.function; o.function == "" {
 		r.Function = p.Default
 	}

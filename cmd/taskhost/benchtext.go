@@ -11,7 +11,6 @@ import (
 func (a *app) printBench(r *benchReport) error {
 	f := &facts{app: a}
 	f.line("function", oneLine(r.Function))
-	f.line("toolchain", oneLine(r.Toolchain))
 	f.line("input", fmt.Sprintf("%s in, %s out", bytesText(int64(r.InputBytes)), bytesText(int64(r.OutputBytes))))
 	callers := "one call after the other"
 	if r.Concurrency > 1 {
@@ -19,7 +18,11 @@ func (a *app) printBench(r *benchReport) error {
 	}
 	f.line("machine", fmt.Sprintf("%d cores, %s, %s", r.Cores, r.System, callers))
 	for _, s := range r.Start {
-		f.line("version", fmt.Sprintf("%s %s, %s", oneLine(s.Plugin), s.Digest.Short(), bytesText(s.Size)))
+		version := fmt.Sprintf("%s %s, %s", oneLine(s.Plugin), s.Digest.Short(), bytesText(s.Size))
+		if s.Tools != "" {
+			version += ", " + oneLine(s.Tools)
+		}
+		f.line("version", version)
 		start := fmt.Sprintf("compiled in %s, from the cache in %s, first instance in %s",
 			durationText(rounded(s.Compile)), durationText(rounded(s.Cached)), durationText(rounded(s.Instance)))
 		if s.Restore > 0 {
@@ -65,7 +68,7 @@ func (a *app) benchTable(r *benchReport) error {
 			cells[10] = fmt.Sprintf("%s (%s to %s)", ratioText(w.Ratio), ratioText(w.RatioMin), ratioText(w.RatioMax))
 		}
 		if several {
-			cells = append([]string{cut(oneLine(w.Plugin), 40)}, cells...)
+			cells = append([]string{tail(oneLine(w.Plugin), 32)}, cells...)
 		}
 		t.add(cells...)
 	}
@@ -95,6 +98,15 @@ func (a *app) benchNotes(r *benchReport) (notes []string) {
 		}
 	}
 	return notes
+}
+
+// tail shortens text to its last n runes.
+func tail(s string, n int) string {
+	runes := []rune(s)
+	if len(runes) <= n {
+		return s
+	}
+	return "…" + string(runes[len(runes)-n+1:])
 }
 
 // rounded keeps the three digits that matter of a short duration.

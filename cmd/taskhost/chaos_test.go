@@ -27,6 +27,7 @@ import (
 // TestChaos kills taskhost with SIGKILL while it works, again and again, each time at another moment, and checks at the end what
 // docs/durable-tasks.md promises. CHAOS_KILLS is how often; make chaos has more.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	c := newChaos(t)
 	kills := 50
 	if n, err := strconv.Atoi(os.Getenv("CHAOS_KILLS")); err == nil {

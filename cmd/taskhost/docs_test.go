@@ -24,6 +24,7 @@ import (
 //     "^C" stops it; so does the end of the document.
 //   - A block marked ```sh is not run. It is for installing things and for make, which CI runs itself.
 func TestDocsRun(t *testing.T) {
+	t.Parallel()
 	root := repository(t)
 	env := scriptEnv(t)
 	program := warmCache(t, env) // what is shown is looked for here, not races

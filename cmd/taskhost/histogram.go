@@ -9,7 +9,7 @@ import (
 // histogram counts durations in buckets that are at most a 128th of their value wide: its quantiles are that near to those of all samples,
 // however many there are, in a bounded space. The smallest and the largest are kept as they are.
 type histogram struct {
-	counts   [7 * 1024]uint32
+	counts   [57 * 128]uint32
 	n        int64
 	min, max time.Duration
 }
@@ -57,6 +57,9 @@ func (h *histogram) merge(o *histogram) {
 // quantile is the duration that the part q of the samples does not exceed; 0 if there is none.
 func (h *histogram) quantile(q float64) time.Duration {
 	rank := int64(math.Ceil(q * float64(h.n)))
+	if rank >= h.n {
+		return h.max
+	}
 	for b, c := range h.counts {
 		if rank -= int64(c); c > 0 && rank <= 0 {
 			return min(max(middle(b), h.min), h.max)

@@ -106,6 +106,7 @@ func (a *app) inspectText(p host.PluginInfo) string {
 	if len(p.Modules) == 0 {
 		f.list("imports", lines(p.Imports))
 	}
+	f.list("stubbed", lines(p.StubbedImports))
 	f.modules(p.Modules)
 	if p.State == host.StateRefused {
 		f.list("hints", hintLines(p))

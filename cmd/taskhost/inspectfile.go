@@ -155,12 +155,12 @@ func (f *facts) importLines(m abi.ModuleInfo) []string {
 		}
 	}
 	rank := func(g group) int {
-		return slices.Index([]abi.ImportState{abi.ImportUnknown, abi.ImportDenied, abi.ImportGranted}, g.state)
+		return slices.Index([]abi.ImportState{abi.ImportUnknown, abi.ImportStubbed, abi.ImportDenied, abi.ImportGranted}, g.state)
 	}
 	slices.SortStableFunc(groups, func(x, y group) int {
 		return cmp.Or(cmp.Compare(rank(x), rank(y)), strings.Compare(x.module, y.module))
 	})
-	colours := map[abi.ImportState]string{abi.ImportUnknown: red, abi.ImportDenied: yellow, abi.ImportGranted: dim}
+	colours := map[abi.ImportState]string{abi.ImportUnknown: red, abi.ImportStubbed: yellow, abi.ImportDenied: yellow, abi.ImportGranted: dim}
 	var out []string
 	for _, g := range groups {
 		text := oneLine(g.module) + ": " + strings.Join(names[g], ", ")

@@ -17,7 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets scripts run this test binary as taskhost, so that what they run is under the race detector too.
+// TestMain lets tests and scripts run this test binary as taskhost, so that what they run is under the race detector too.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"taskhost": func() { os.Exit(runProcess()) }})
 }
@@ -32,14 +32,22 @@ func TestMain(m *testing.M) {
 //	capture NAME [REGEXP]           sets a variable to the last stdout, or to what the group of the regexp matches in it
 //
 // and the variables PLUGINS, TESTDATA, GUESTS and BROKEN (folders of plugins) and GOSDK (the plugins in go-sdk's module).
+//
+// The servers, and what is interrupted, are this test binary. Commands that exec runs are the taskhost of warmCache, which has no race
+// detector and takes a fifth of the time; with SCRIPTS_RACE=1 they have it, too.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	env := scriptEnv(t)
+	bin := filepath.Dir(warmCache(t, env))
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(e.Vars, env...)
+			if os.Getenv("SCRIPTS_RACE") == "" {
+				e.Setenv("PATH", bin+string(filepath.ListSeparator)+e.Getenv("PATH"))
+			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

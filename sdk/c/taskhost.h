@@ -130,6 +130,7 @@ static inline void taskhost_log(enum taskhost_level level, const char *format, .
 static inline int taskhost_logs(enum taskhost_level level);
 
 // TASKHOST_PAIRS("name", "value", "name", "value") are the labels of a metric, or the headers of a request; NULL is none of them.
+// They live until the end of the statement in C++: a request that is a variable takes an array of such strings that ends with NULL.
 // Each set of labels is kept for as long as the plugin is loaded, so values are words from a short list, never ids or input.
 #define TASKHOST_PAIRS(...) ((const char *const[]){__VA_ARGS__, NULL})
 

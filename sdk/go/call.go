@@ -3,7 +3,10 @@ package taskhost
 import (
 	"errors"
 	"fmt"
+	"path"
+	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/taskhost/taskhost/sdk/go/internal/guest"
 )
@@ -12,7 +15,7 @@ import (
 type Text interface{ ~[]byte | ~string }
 
 // Process runs f on the input of the call and makes what it returns the output. Its result is what an exported function returns to
-// the host: 0, or 1 when f returned an error or panicked. It is to be called once, from a function marked with go:wasmexport.
+// the host: 0, or 1 when f returned an error or panicked, whose message has the place of the panic. It is to be called once, from a function marked with go:wasmexport.
 //
 // The input may be kept and changed by f. It is not checked to be UTF-8.
 func Process[In, Out Text](f func(In) (Out, error)) int32 {
@@ -46,7 +49,7 @@ func run(f func() ([]byte, error)) (code int32) {
 	defer func() {
 		if v := recover(); v != nil {
 			guest.Log(int32(LevelError), string(debug.Stack()))
-			guest.SetError(fmt.Sprintf("panic: %v", v))
+			guest.SetError(fmt.Sprintf("panic: %v", v) + place())
 			code = 1
 		}
 	}()
@@ -61,4 +64,22 @@ func run(f func() ([]byte, error)) (code int32) {
 		guest.SetError(err.Error())
 	}
 	return 1
+}
+
+// place is where the code stands that panicked, for the function that recovers: " (main.go:12)".
+func place() string {
+	var at [16]uintptr
+	frames := runtime.CallersFrames(at[:runtime.Callers(3, at[:])]) // what follows the function that recovers
+	for {
+		f, more := frames.Next()
+		if !strings.HasPrefix(f.Function, "runtime.") {
+			if f.Line == 0 {
+				return ""
+			}
+			return fmt.Sprintf(" (%s:%d)", path.Base(f.File), f.Line)
+		}
+		if !more {
+			return ""
+		}
+	}
 }

@@ -38,9 +38,9 @@ func TestWaysToFail(t *testing.T) {
 		{"invalid input", func() error { return taskhost.InvalidInput(cause) }, "cause", true},
 		{"invalid input, wrapped", func() error { return fmt.Errorf("line 3: %w", taskhost.InvalidInput(cause)) }, "line 3: cause", true},
 		{"cancelled", func() error { return taskhost.ErrCancelled }, "cancelled", false},
-		{"panic", func() error { panic("oh") }, "panic: oh", false},
-		{"panic with an error", func() error { panic(cause) }, "panic: cause", false},
-		{"runtime panic", func() error { return fmt.Errorf("%d", []int{1}[len(r)]) }, "panic: runtime error: index out of range [3] with length 1", false},
+		{"panic", func() error { panic("oh") }, "panic: oh (taskhost_test.go:41)", false},
+		{"panic with an error", func() error { panic(cause) }, "panic: cause (taskhost_test.go:42)", false},
+		{"runtime panic", func() error { return fmt.Errorf("%d", []int{1}[len(r)]) }, "panic: runtime error: index out of range [3] with length 1 (taskhost_test.go:43)", false},
 	} {
 		r := run(sdktest.Call{}, c.f)
 		if r.Code != 1 || r.Error != c.message || r.Invalid != c.invalid || r.Output != nil {
@@ -100,12 +100,23 @@ func TestActionTakesOneObjectAndGivesOne(t *testing.T) {
 		{`null`, "the arguments are not a JSON object"},
 		{`{"n":`, "the arguments are not a JSON object: unexpected EOF"},
 		{`{"m":1}`, `there is no argument "m"`},
-		{`{"n":"1"}`, "argument n: string where int belongs"},
+		{`{"n":"1"}`, "argument n: string where integer belongs"},
 		{`{"in":{"deep":1}}`, "argument in.deep: number where bool belongs"},
 		{`{} {}`, "something follows the JSON object of the arguments"},
 	} {
 		if r := sdktest.Run(sdktest.Call{Input: []byte(c.in)}, typed); r.Code != 1 || !r.Invalid || r.Error != c.want {
 			t.Errorf("%s: %d %v %q, want %q", c.in, r.Code, r.Invalid, r.Error, c.want)
+		}
+	}
+	needs := func() int32 {
+		type args struct {
+			Name string `json:"name" taskhost:"required"`
+		}
+		return taskhost.Action(func(a args) (args, error) { return a, nil })
+	}
+	for in, want := range map[string]string{`{"name":""}`: "", ``: "argument name is missing", `{"name":null}`: "argument name is missing"} {
+		if r := sdktest.Run(sdktest.Call{Input: []byte(in)}, needs); r.Error != want || r.Invalid != (want != "") {
+			t.Errorf("%s: %v %q, want %q", in, r.Invalid, r.Error, want)
 		}
 	}
 	for _, c := range []struct {

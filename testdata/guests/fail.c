@@ -5,6 +5,8 @@
 //   invalid       taskhost_invalid_input with the input as the message, and returns 1.
 //   message_only  sets an error and returns 0.
 //   with_output   sets an output, then fails.
+//   gives_up      error_set with the input as the message, and then unreachable.
+//   refuses       taskhost_invalid_input with the input as the message, and then unreachable.
 //   fine          outputs "fine".
 #include "guest.h"
 
@@ -28,6 +30,16 @@ EXPORT(message_only) i32 message_only(void) {
 EXPORT(with_output) i32 with_output(void) {
   output("half of it", 10);
   return fail("stopped half way");
+}
+
+EXPORT(gives_up) i32 gives_up(void) {
+  error_set(block(scratch, input()));
+  __builtin_trap();
+}
+
+EXPORT(refuses) i32 refuses(void) {
+  taskhost_invalid_input(block(scratch, input()));
+  __builtin_trap();
 }
 
 EXPORT(fine) i32 fine(void) { return output("fine", 4); }

@@ -8,6 +8,22 @@ import (
 	"github.com/taskhost/taskhost/host/internal/wasm"
 )
 
+// look looks at everything that Survey's module promises to have.
+func look(m *wasm.Module) {
+	m.FuncNames()
+	m.Memory()
+	for _, e := range m.Exports {
+		if e.Kind == wasm.KindFunc {
+			_ = m.FuncType(e.Index).String()
+		}
+	}
+	for _, i := range m.Imports {
+		if i.Kind == wasm.KindFunc {
+			_ = m.Types[i.TypeIndex].String()
+		}
+	}
+}
+
 // FuzzDecode looks for a panic, and for a module that is another one once it was written and read again.
 func FuzzDecode(f *testing.F) {
 	for i, file := range specModules(f) {
@@ -25,6 +41,11 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, bin []byte) {
 		m, err := wasm.Decode(bin)
 		if err != nil {
+			part, _, bad := wasm.Survey(bin)
+			if bad == nil {
+				t.Fatalf("only Decode says %v", err)
+			}
+			look(part)
 			return
 		}
 		m.FuncNames()

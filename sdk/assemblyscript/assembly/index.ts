@@ -392,13 +392,13 @@ export class Args {
 
   /** A whole number that has to be there. */
   integer(name: string): i64 {
-    const v = this.take(name, Kind.Number, true);
+    const v = this.take(name, Kind.Number, true, "integer");
     return v ? this.whole(name, v) : 0;
   }
 
   /** A whole number, or another when it is not there. */
   integerOr(name: string, other: i64): i64 {
-    const v = this.take(name, Kind.Number, false);
+    const v = this.take(name, Kind.Number, false, "integer");
     return v ? this.whole(name, v) : other;
   }
 
@@ -448,14 +448,14 @@ export class Args {
     return v && v.kind != Kind.Null ? v : null;
   }
 
-  private take(name: string, kind: Kind, required: bool): Json | null {
+  private take(name: string, kind: Kind, required: bool, wanted: string = kindName(kind)): Json | null {
     const v = this.find(name);
     if (!v) {
       if (required) this.note("argument " + name + " is missing");
       return null;
     }
     if (v.kind == kind) return v;
-    this.note("argument " + name + ": " + kindName(v.kind) + " where " + kindName(kind) + " belongs");
+    this.note("argument " + name + ": " + kindName(v.kind) + " where " + wanted + " belongs");
     return null;
   }
 

@@ -1,0 +1,222 @@
+;; The contract plugin in WAT: what testdata/contract_test.go calls in each language. See there for what the functions do. Actions are left out,
+;; for JSON is no task for WAT, and so are answers' headers, which are JSON too.
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "length" (func $length (param i64) (result i64)))
+  (import "extism:host/env" "input_offset" (func $input_offset (result i64)))
+  (import "extism:host/env" "input_length" (func $input_length (result i64)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (import "extism:host/env" "error_set" (func $error_set (param i64)))
+  (import "extism:host/env" "config_get" (func $config_get (param i64) (result i64)))
+  (import "extism:host/env" "var_get" (func $var_get (param i64) (result i64)))
+  (import "extism:host/env" "var_set" (func $var_set (param i64 i64)))
+  (import "extism:host/env" "http_request" (func $http_request (param i64 i64) (result i64)))
+  (import "extism:host/env" "http_status_code" (func $http_status_code (result i32)))
+  (import "extism:host/env" "log_debug" (func $log_debug (param i64)))
+  (import "extism:host/env" "log_info" (func $log_info (param i64)))
+  (import "extism:host/env" "log_warn" (func $log_warn (param i64)))
+  (import "extism:host/env" "log_error" (func $log_error (param i64)))
+  (import "extism:host/user" "taskhost_progress" (func $progress (param i32 i32 f64 i64)))
+  (import "extism:host/user" "taskhost_cancelled" (func $cancelled (result i32)))
+  (import "extism:host/user" "taskhost_metric_add" (func $metric_add (param i64 f64 i64) (result i64)))
+  (import "extism:host/user" "taskhost_metric_set" (func $metric_set (param i64 f64 i64) (result i64)))
+  (import "extism:host/user" "taskhost_metric_observe" (func $metric_observe (param i64 f64 i64) (result i64)))
+  (import "extism:host/user" "taskhost_invalid_input" (func $invalid_input (param i64)))
+  (import "extism:host/user" "taskhost_checkpoint_save" (func $checkpoint_save (param i64) (result i64)))
+  (import "extism:host/user" "taskhost_checkpoint_load" (func $checkpoint_load (result i64)))
+  (import "extism:host/user" "taskhost_read" (func $read (param i64 i32 i32)))
+  (import "extism:host/user" "taskhost_write" (func $write (param i64 i32 i32)))
+
+  ;; Texts, each at a place of its own; from 4096 on there is room for one block or two.
+  (memory (export "memory") 1)
+  (global $room i32 (i32.const 4096))
+  (data (i32.const 0) "no such key")
+  (data (i32.const 16) "kept")
+  (data (i32.const 24) "gone")
+  (data (i32.const 32) "none")
+  (data (i32.const 40) "pages_total")
+  (data (i32.const 56) "{\"kind\":\"a\"}")
+  (data (i32.const 72) "level")
+  (data (i32.const 80) "seconds")
+  (data (i32.const 88) "Pages")
+  (data (i32.const 96) "one of four")
+  (data (i32.const 112) "half")
+  (data (i32.const 120) "true")
+  (data (i32.const 128) "false")
+  (data (i32.const 136) "tidied up")
+  (data (i32.const 152) "forget")
+  (data (i32.const 160) "much")
+  (data (i32.const 168) "b")
+  (data (i32.const 176) "{\"method\":\"PUT\",\"headers\":{\"X-Sent\":\"1\"},\"url\":\"")
+  (data (i32.const 240) "\"}")
+
+  (func $block (param $from i32) (param $n i32) (result i64) ;; copies n bytes into a new block
+    (local $offset i64)
+    (if (i32.eqz (local.get $n)) (then (return (i64.const 0))))
+    (local.set $offset (call $alloc (i64.extend_i32_u (local.get $n))))
+    (call $write (local.get $offset) (local.get $from) (local.get $n))
+    (local.get $offset))
+
+  (func $load (param $offset i64) (param $to i32) (result i32) ;; copies a block to a place, growing the memory; gives where it ends
+    (local $n i32) (local $missing i32)
+    (local.set $n (i32.wrap_i64 (call $length (local.get $offset))))
+    (local.set $missing
+      (i32.sub
+        (i32.shr_u (i32.add (i32.add (local.get $to) (local.get $n)) (i32.const 65535)) (i32.const 16))
+        (memory.size)))
+    (if (i32.gt_s (local.get $missing) (i32.const 0))
+      (then (if (i32.eq (memory.grow (local.get $missing)) (i32.const -1)) (then (unreachable)))))
+    (call $read (local.get $offset) (local.get $to) (local.get $n))
+    (i32.add (local.get $to) (local.get $n)))
+
+  (func $give (param $offset i64) (result i32)
+    (call $output_set (local.get $offset) (call $length (local.get $offset)))
+    (i32.const 0))
+
+  (func $refuse (param $message i64) (result i32)
+    (call $error_set (local.get $message))
+    (i32.const 1))
+
+  (func $same (param $a i32) (param $b i32) (param $n i32) (result i32)
+    (block $other
+      (loop $next
+        (if (i32.eqz (local.get $n)) (then (return (i32.const 1))))
+        (br_if $other (i32.ne (i32.load8_u (local.get $a)) (i32.load8_u (local.get $b))))
+        (local.set $a (i32.add (local.get $a) (i32.const 1)))
+        (local.set $b (i32.add (local.get $b) (i32.const 1)))
+        (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+        (br $next)))
+    (i32.const 0))
+
+  (func (export "echo") (result i32)
+    (call $output_set (call $input_offset) (call $input_length))
+    (i32.const 0))
+
+  (func (export "upper") (result i32)
+    (local $i i32) (local $end i32) (local $line i32) (local $done i32) (local $total i32) (local $c i32)
+    (local.set $end (call $load (call $input_offset) (global.get $room)))
+    (local.set $total (i32.const 1))
+    (local.set $i (global.get $room))
+    (block $counted
+      (loop $next
+        (br_if $counted (i32.ge_u (local.get $i) (local.get $end)))
+        (local.set $total (i32.add (local.get $total) (i32.eq (i32.load8_u (local.get $i)) (i32.const 10))))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br $next)))
+    (local.set $i (global.get $room))
+    (local.set $line (local.get $i))
+    (loop $next
+      (local.set $c (if (result i32) (i32.lt_u (local.get $i) (local.get $end)) (then (i32.load8_u (local.get $i))) (else (i32.const 10))))
+      (if (i32.eq (local.get $c) (i32.const 10))
+        (then
+          (local.set $done (i32.add (local.get $done) (i32.const 1)))
+          (call $progress (local.get $done) (local.get $total) (f64.const nan)
+            (call $block (local.get $line) (i32.sub (local.get $i) (local.get $line))))
+          (local.set $line (i32.add (local.get $i) (i32.const 1)))))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br_if $next (i32.le_u (local.get $i) (local.get $end))))
+    (local.set $i (global.get $room))
+    (block $upper
+      (loop $next
+        (br_if $upper (i32.ge_u (local.get $i) (local.get $end)))
+        (local.set $c (i32.load8_u (local.get $i)))
+        (if (i32.and (i32.ge_u (local.get $c) (i32.const 97)) (i32.le_u (local.get $c) (i32.const 122)))
+          (then (i32.store8 (local.get $i) (i32.sub (local.get $c) (i32.const 32)))))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br $next)))
+    (call $give (call $block (global.get $room) (i32.sub (local.get $end) (global.get $room)))))
+
+  (func (export "fail") (result i32) (call $refuse (call $input_offset)))
+
+  (func (export "invalid") (result i32)
+    (call $invalid_input (call $input_offset))
+    (i32.const 1))
+
+  (func (export "trap") (result i32) (unreachable))
+
+  (func (export "config") (result i32)
+    (local $value i64)
+    (local.set $value (call $config_get (call $input_offset)))
+    (if (i64.eqz (local.get $value)) (then (return (call $refuse (call $block (i32.const 0) (i32.const 11))))))
+    (call $give (local.get $value)))
+
+  (func (export "logs") (result i32)
+    (call $log_debug (call $input_offset))
+    (call $log_info (call $input_offset))
+    (call $log_warn (call $input_offset))
+    (call $log_error (call $input_offset))
+    (i32.const 0))
+
+  (func (export "metrics") (result i32)
+    (if (i64.ne (i64.const 0)
+          (call $metric_add (call $block (i32.const 40) (i32.const 11)) (f64.const 2) (call $block (i32.const 56) (i32.const 12))))
+      (then (return (i32.const 2))))
+    (if (i64.ne (i64.const 0) (call $metric_set (call $block (i32.const 72) (i32.const 5)) (f64.const -1) (i64.const 0)))
+      (then (return (i32.const 3))))
+    (if (i64.ne (i64.const 0) (call $metric_observe (call $block (i32.const 80) (i32.const 7)) (f64.const 0.5) (i64.const 0)))
+      (then (return (i32.const 4))))
+    (call $give (call $metric_add (call $block (i32.const 88) (i32.const 5)) (f64.const 1) (i64.const 0))))
+
+  (func (export "vars") (result i32)
+    (local $old i64) (local $n i32)
+    (local.set $n (i32.sub (call $load (call $input_offset) (global.get $room)) (global.get $room)))
+    (local.set $old (call $var_get (call $block (i32.const 16) (i32.const 4))))
+    (if (i64.eqz (local.get $old)) (then (local.set $old (call $block (i32.const 32) (i32.const 4)))))
+    (call $var_set (call $block (i32.const 16) (i32.const 4)) (call $block (global.get $room) (local.get $n)))
+    (call $var_set (call $block (i32.const 24) (i32.const 4)) (i64.const 0))
+    (call $give (local.get $old)))
+
+  (func (export "http") (result i32) ;; a status has three digits
+    (local $end i32) (local $answer i64) (local $status i32)
+    (memory.copy (global.get $room) (i32.const 176) (i32.const 48))
+    (local.set $end (call $load (call $input_offset) (i32.add (global.get $room) (i32.const 48))))
+    (i32.store16 (local.get $end) (i32.load16_u (i32.const 240)))
+    (local.set $answer
+      (call $http_request
+        (call $block (global.get $room) (i32.sub (i32.add (local.get $end) (i32.const 2)) (global.get $room)))
+        (call $block (i32.const 168) (i32.const 1))))
+    (local.set $status (call $http_status_code))
+    (i32.store8 (global.get $room) (i32.add (i32.const 48) (i32.div_u (local.get $status) (i32.const 100))))
+    (i32.store8 offset=1 (global.get $room)
+      (i32.add (i32.const 48) (i32.rem_u (i32.div_u (local.get $status) (i32.const 10)) (i32.const 10))))
+    (i32.store8 offset=2 (global.get $room) (i32.add (i32.const 48) (i32.rem_u (local.get $status) (i32.const 10))))
+    (i32.store8 offset=3 (global.get $room) (i32.const 32))
+    (local.set $end (call $load (local.get $answer) (i32.add (global.get $room) (i32.const 4))))
+    (call $give (call $block (global.get $room) (i32.sub (local.get $end) (global.get $room)))))
+
+  (func (export "checkpoint") (result i32)
+    (local $end i32) (local $n i32) (local $from i32) (local $why i64)
+    (local.set $n (i32.sub (call $load (call $input_offset) (global.get $room)) (global.get $room)))
+    (local.set $from (global.get $room))
+    (if (i32.and (i32.eq (local.get $n) (i32.const 6)) (call $same (global.get $room) (i32.const 152) (i32.const 6)))
+      (then (local.set $n (i32.const 0)))
+      (else
+        (if (i32.and (i32.eq (local.get $n) (i32.const 4)) (call $same (global.get $room) (i32.const 160) (i32.const 4)))
+          (then
+            (local.set $n (i32.const 65537))
+            (drop (memory.grow (i32.const 2))))
+          (else
+            (local.set $end (call $load (call $checkpoint_load) (global.get $room)))
+            (local.set $n (i32.sub (call $load (call $input_offset) (local.get $end)) (global.get $room)))))))
+    (local.set $why (call $checkpoint_save (call $block (local.get $from) (local.get $n))))
+    (if (i64.ne (local.get $why) (i64.const 0)) (then (return (call $refuse (local.get $why)))))
+    (call $give (call $checkpoint_load)))
+
+  (func (export "fraction") (result i32)
+    (call $progress (i32.const 1) (i32.const 4) (f64.const nan) (call $block (i32.const 96) (i32.const 11)))
+    (call $progress (i32.const 0) (i32.const 0) (f64.const 0.5) (call $block (i32.const 112) (i32.const 4)))
+    (call $progress (i32.const 5) (i32.const 3) (f64.const nan) (i64.const 0))
+    (call $give
+      (if (result i64) (call $cancelled)
+        (then (call $block (i32.const 120) (i32.const 4)))
+        (else (call $block (i32.const 128) (i32.const 5))))))
+
+  (func (export "cancel") (result i32)
+    (call $progress (i32.const 0) (i32.const 1) (f64.const nan) (i64.const 0))
+    (loop $next (br_if $next (i32.eqz (call $cancelled))))
+    (call $refuse (call $block (i32.const 136) (i32.const 9))))
+
+  (func (export "loop") (result i32)
+    (call $progress (i32.const 0) (i32.const 1) (f64.const nan) (i64.const 0))
+    (loop $next (br $next))
+    (unreachable)))

@@ -1,0 +1,41 @@
+;; Imports functions with all kinds of signatures that nobody provides, and calls them when it is asked to.
+;;
+;;   fine      counts its calls in memory and in a global, and returns 0 when both say that it is the first
+;;   NAME      calls the function NAME
+;;   indirect  calls one through a table
+(module
+  (import "env" "ints" (func $ints (param i32 i64) (result i32)))
+  (import "env" "floats" (func $floats (param f32 f64) (result f64)))
+  (import "env" "vectors" (func $vectors (param v128) (result v128)))
+  (import "env" "references" (func $references (param externref funcref) (result externref)))
+  (import "env" "several" (func $several (result i32 i64 f32)))
+  (import "env" "same" (func $same (param i32)))
+  (import "env" "same" (func $same_again (param i64 i64) (result i64)))
+  (import "extism:host/env" "later" (func $later (result i64)))
+  (import "extism:host/user" "taskhost_later" (func $ours (param f64)))
+  (import "wasi_snapshot_preview1" "sock_later" (func $wasi (param i32)))
+  (import "a.b" "c.d e" (func $dots))
+  (import "extism:host/env" "input_length" (func $input_length (result i64)))
+  (memory (export "memory") 1)
+  (table 2 funcref)
+  (elem (i32.const 1) $ints)
+  (type $ints_type (func (param i32 i64) (result i32)))
+  (global $calls (mut i32) (i32.const 0))
+
+  (func (export "fine") (result i32)
+    (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+    (i32.store (i32.const 8) (i32.add (i32.load (i32.const 8)) (i32.const 1)))
+    (i32.sub (i32.mul (global.get $calls) (i32.load (i32.const 8))) (i32.const 1)))
+  (func (export "ints") (result i32) (call $ints (i32.const 1) (i64.const 2)))
+  (func (export "floats") (result i32) (drop (call $floats (f32.const 1) (f64.const 2))) (i32.const 0))
+  (func (export "vectors") (result i32) (drop (call $vectors (v128.const i64x2 1 2))) (i32.const 0))
+  (func (export "references") (result i32) (drop (call $references (ref.null extern) (ref.null func))) (i32.const 0))
+  (func (export "several") (result i32) (call $several) (drop) (drop))
+  (func (export "same") (call $same (i32.const 1)))
+  (func (export "same_again") (drop (call $same_again (i64.const 1) (i64.const 2))))
+  (func (export "later") (drop (call $later)))
+  (func (export "taskhost_later") (call $ours (f64.const 1)))
+  (func (export "sock_later") (call $wasi (i32.const 1)))
+  (func (export "dots") (call $dots))
+  (func (export "length") (result i32) (i32.wrap_i64 (call $input_length)))
+  (func (export "indirect") (result i32) (call_indirect (type $ints_type) (i32.const 1) (i64.const 2) (i32.const 1))))
