@@ -50,7 +50,7 @@ func (a *app) run(args []string) int {
 func doing(args []string) string {
 	if len(args) > 0 {
 		switch args[0] {
-		case "work", "serve", "bench":
+		case "work", "serve", "bench", "dev":
 			return "stopping"
 		case "watch", "result", "top":
 			return "no longer watching, the tasks go on"

@@ -77,8 +77,10 @@ func loadProject(args []string) (*project.Project, error) {
 	case err != nil:
 		return nil, abi.Errorf(abi.CodeRefused, "%w", err)
 	}
-	_, err = host.ParseManifest(shortPath(manifest), data)
-	return p, err
+	if _, err := host.ParseManifest(shortPath(manifest), data); err != nil {
+		return nil, abi.Errorf(abi.CodeRefused, "%w", err)
+	}
+	return p, nil
 }
 
 // shortPath is a path as it is written from here, if that is shorter.

@@ -243,7 +243,10 @@ func (d *dev) loop(ctx context.Context, keys <-chan byte) error {
 	changes, failed := make(chan devChange), make(chan error, 1)
 	go func() { failed <- tree.watch(ctx, changes) }()
 	now := d.begin(ctx, devChange{build: true})
-	defer func() { now.end() }()
+	defer func() {
+		now.end()
+		d.view.close()
+	}()
 	for {
 		select {
 		case <-ctx.Done():

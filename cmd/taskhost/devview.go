@@ -132,6 +132,13 @@ func (v *devView) finish(r *devRun) {
 	v.say("waiting for changes; q ends, r runs it again")
 }
 
+// close takes the line at the bottom away.
+func (v *devView) close() {
+	if v.screen {
+		fmt.Fprint(v.out, "\r\x1b[K")
+	}
+}
+
 func (v *devView) paint(colour, text string) string { return v.app.paint(v.app.stdout, colour, text) }
 
 // head is what is known before the call.

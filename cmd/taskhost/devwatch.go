@@ -19,7 +19,8 @@ import (
 // The pace at which the sources are looked at. Polling sees every kind of change on every file system, see RATIONALE.md.
 const (
 	devInterval = 30 * time.Millisecond
-	devShare    = 20 // a look may take one such part of the time at most, else there are fewer of them
+	devShare    = 20                     // a look may take one such part of the time at most, else there are fewer of them
+	devPatience = 300 * time.Millisecond // ... but not fewer than this: a busy machine makes one look slow, and the next is not
 )
 
 // The bounds of what is watched.
@@ -157,7 +158,7 @@ func (t *devTree) watch(ctx context.Context, changes chan<- devChange) error {
 		if err != nil {
 			return err
 		}
-		pause := max(devInterval, devShare*time.Since(began))
+		pause := min(max(devInterval, devShare*time.Since(began)), devPatience)
 		if !changed && len(t.since) > 0 {
 			select {
 			case changes <- t.take():

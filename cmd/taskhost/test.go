@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -83,7 +82,9 @@ func (a *app) subject(c *cli.Context) (tested, error) {
 		}
 		s.name = args[0]
 		var err error
-		s.dir, err = a.pluginDir(c)
+		if s.dir, err = a.pluginDir(c); err == nil && !inFolder(s.dir).has(s.name) {
+			err = abi.Errorf(abi.CodeNotFound, "there is no plugin %s in %s; taskhost plugins -p %[2]s shows what there is", s.name, s.dir)
+		}
 		return s, err
 	}
 	var err error
@@ -152,9 +153,6 @@ func (a *app) runCases(c *cli.Context, s tested, list []*cases.Case) error {
 	}
 	defer func() { _ = p.Close() }()
 	info, err := p.Load(ctx, s.dir, s.name, true)
-	if errors.Is(err, os.ErrNotExist) {
-		return abi.Errorf(abi.CodeNotFound, "there is no plugin %s in %s", s.name, s.dir)
-	}
 	if err != nil {
 		return err
 	}

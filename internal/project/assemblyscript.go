@@ -25,11 +25,11 @@ func (b *builder) buildAssemblyScript(ctx context.Context) error {
 			return err
 		}
 	}
-	args := []string{asc, source, "--outFile", b.out}
+	args := []string{asc, source, "--outFile", b.out} // with the options of asconfig.json
 	if b.Debug {
 		args = append(args, "--debug", "--optimizeLevel", "1")
 	} else {
-		args = append(args, "--optimizeLevel", "3", "--shrinkLevel", "1", "--converge")
+		args = append(args, "--optimizeLevel", "3", "--shrinkLevel", "1")
 	}
 	return b.run(ctx, tool{name: "node", install: installNPM}, args...)
 }

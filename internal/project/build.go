@@ -36,7 +36,11 @@ func (p *Project) Build(ctx context.Context, w io.Writer) (Output, error) {
 		return Output{}, p.errorf(abi.CodeInvalid, "%w", err)
 	}
 	defer os.RemoveAll(work)
-	b := &builder{Project: p, w: w, cache: cache, out: filepath.Join(work, p.Name+p.ext())}
+	shared := p.Cache
+	if shared == "" || os.MkdirAll(shared, 0o700) != nil {
+		shared = cache
+	}
+	b := &builder{Project: p, w: w, cache: cache, shared: shared, out: filepath.Join(work, p.Name+p.ext())}
 	if err := b.compile(ctx); err != nil {
 		return Output{}, err
 	}
@@ -66,9 +70,10 @@ func (p *Project) errorf(code abi.Code, format string, args ...any) error {
 // builder is one build.
 type builder struct {
 	*Project
-	w     io.Writer
-	cache string // a folder for what the next build can use
-	out   string // the file to write
+	w      io.Writer
+	cache  string // a folder for what the next build can use
+	shared string // likewise, for builds of other projects too
+	out    string // the file to write
 }
 
 func (b *builder) compile(ctx context.Context) error {

@@ -13,7 +13,8 @@ import (
 
 const installC = "on Debian, apt-get install clang lld wasi-libc libclang-rt-dev-wasm32"
 
-// buildC compiles all sources with one call of clang, with wasi-libc, of which the linker takes what is used.
+// buildC compiles all sources with one call of clang, with wasi-libc, of which the linker takes what is used. The level of optimizing goes to
+// the compiler alone: clang itself would run a wasm-opt that it finds in PATH, which takes time and the lines of the sources.
 func (b *builder) buildC(ctx context.Context) error {
 	sources, err := b.cSources()
 	if err != nil {
@@ -24,12 +25,12 @@ func (b *builder) buildC(ctx context.Context) error {
 	}
 	args := []string{
 		"--target=wasm32-wasi", "-mexec-model=reactor", "-ftls-model=local-exec", "-mbulk-memory", "-fno-exceptions",
-		"-ffile-compilation-dir=.", "-O2", "-Wall", "-Wextra", "-Isdk", "-Wl,--stack-first", "-Wl,-z,stack-size=65536", "-o", b.out,
+		"-ffile-compilation-dir=.", "-Xclang", "-O2", "-Wall", "-Wextra", "-Isdk", "-Wl,--stack-first", "-Wl,-z,stack-size=65536", "-o", b.out,
 	}
 	if b.Debug {
 		args = append(args, "-g")
 	} else {
-		args = append(args, "-Wl,--strip-all")
+		args = append(args, "-Wl,--strip-debug")
 	}
 	clang := tool{name: "clang", install: installC}
 	err = b.run(ctx, clang, append(args, sources...)...)

@@ -49,6 +49,7 @@ type Project struct {
 	Lang    Lang     // what it is written in; empty when Command builds it
 	Command []string // the project's own build command; nil: the tools of the language
 	Output  string   // what Command writes, relative to Dir: a .wasm or .js file
+	Cache   string   // a folder for what projects share, such as the compiled SDK for Rust; empty: each keeps its own, in BuildDir
 	Debug   bool     // Build keeps names and lines for the stacks of traps, and trades size for time
 }
 
@@ -76,7 +77,7 @@ func Load(dir string) (*Project, error) {
 	case !st.IsDir():
 		return nil, abi.Errorf(abi.CodeInvalid, "%s is not a folder; name the one that holds the sources", dir)
 	}
-	d, err := describe(filepath.Join(abs, File))
+	d, err := describe(filepath.Join(dir, File))
 	if err != nil {
 		return nil, err
 	}
@@ -87,13 +88,16 @@ func Load(dir string) (*Project, error) {
 				"or make a folder with taskhost new NAME", dir, File)
 		}
 	}
+	if user, err := os.UserCacheDir(); err == nil {
+		p.Cache = filepath.Join(user, "taskhost", "sdk")
+	}
 	if p.Name == "" {
 		p.Name = filepath.Base(abs)
 		if script := onlyScript(abs); p.Lang == JavaScript && script != "" {
 			p.Name = script
 		}
 	}
-	return p, p.check()
+	return p, p.check(filepath.Join(dir, File))
 }
 
 // describe reads the file that describes a project; there need not be one.
@@ -122,9 +126,8 @@ func describe(file string) (description, error) {
 	return d, nil
 }
 
-// check says what is wrong with a project, if anything is.
-func (p *Project) check() error {
-	file := filepath.Join(p.Dir, File)
+// check says what is wrong with a project, if anything is. file is the one that describes it.
+func (p *Project) check(file string) error {
 	switch {
 	case !abi.ValidName(p.Name):
 		return abi.Errorf(abi.CodeInvalid, "%q is no name for a plugin, which is letters, digits, dot, underscore and dash: "+

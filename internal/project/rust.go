@@ -16,6 +16,9 @@ import (
 	"github.com/taskhost/taskhost/abi"
 )
 
+// maxRlibs bounds how many compiled SDKs are kept.
+const maxRlibs = 8
+
 const (
 	rustTarget   = "wasm32-unknown-unknown"
 	debianRustc  = "/usr/bin/rustc"
@@ -48,7 +51,7 @@ func (b *builder) rustFlags() []string {
 	if b.Debug {
 		return append(flags, "-C", "debuginfo=1")
 	}
-	return append(flags, "-C", "strip=symbols")
+	return append(flags, "-C", "strip=debuginfo")
 }
 
 // rustc finds a compiler that has the target, and the folder of its libraries. The one in PATH goes first; Debian's has the target
@@ -85,17 +88,23 @@ func (b *builder) rustSDK(ctx context.Context, rustc tool, libdir, source string
 	if err != nil {
 		return "", b.errorf(abi.CodeInvalid, "%w", err)
 	}
-	rlib := filepath.Join(b.cache, "libtaskhost-"+key+".rlib")
+	rlib := filepath.Join(b.shared, "libtaskhost-"+key+".rlib")
 	if exists(rlib) {
 		return rlib, nil
 	}
-	if old, _ := filepath.Glob(filepath.Join(escape(b.cache), "libtaskhost-*.rlib")); len(old) > 3 {
+	if old, _ := filepath.Glob(filepath.Join(escape(b.shared), "libtaskhost-*.rlib")); len(old) >= maxRlibs {
 		for _, file := range old {
 			_ = os.Remove(file) // another build may have done so
 		}
 	}
-	new := filepath.Join(filepath.Dir(b.out), "libtaskhost.rlib")
-	args := append(b.rustFlags(), "--crate-name", "taskhost", "--crate-type", "rlib", "--cap-lints", "allow", "-o", new, source)
+	work, err := os.MkdirTemp(b.shared, "new-")
+	if err != nil {
+		return "", b.errorf(abi.CodeInvalid, "%w", err)
+	}
+	defer os.RemoveAll(work)
+	new := filepath.Join(work, "libtaskhost.rlib")
+	args := append(b.rustFlags(), "-C", "codegen-units=1", "-C", "embed-bitcode=no",
+		"--crate-name", "taskhost", "--crate-type", "rlib", "--cap-lints", "allow", "-o", new, source)
 	if err := b.run(ctx, rustc, args...); err != nil {
 		return "", err
 	}
@@ -177,7 +186,7 @@ func (b *builder) cargo(ctx context.Context, rustc tool) error {
 
 // crateName makes a plugin's name one that a crate can have.
 func crateName(name string) string {
-	name = strings.NewReplacer(".", "_", "-", "_").Replace(name)
+	name = strings.NewReplacer(".", "_", "-", "_").Replace(strings.ToLower(strings.TrimRight(name, ".-_")))
 	if name[0] >= '0' && name[0] <= '9' {
 		name = "p" + name
 	}

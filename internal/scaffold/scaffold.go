@@ -48,9 +48,12 @@ const suffix = ".tmpl"
 //go:embed all:templates
 var templates embed.FS
 
-// sdks says which files of the repository go into a project's folder sdk, and what they are called there.
+// sdks says which files and folders of the repository go into a project's folder sdk, and what they are called there.
 var sdks = map[project.Lang][][2]string{
-	project.Go: {{"LICENSE", "LICENSE"}, {"abi", "abi"}, {"sdk/go", "sdk/go"}},
+	project.Go:             {{"LICENSE", "LICENSE"}, {"abi", "abi"}, {"sdk/go", "sdk/go"}},
+	project.Rust:           {{"LICENSE", "LICENSE"}, {"sdk/rust", ""}},
+	project.C:              {{"LICENSE", "LICENSE"}, {"sdk/c", ""}},
+	project.AssemblyScript: {{"LICENSE", "LICENSE"}, {"sdk/assemblyscript", ""}},
 }
 
 // Make makes the folder dir, which must not be there yet, with a project in it. It returns the files that it wrote, relative to dir and in
@@ -189,6 +192,9 @@ func (c Config) Slug() string {
 	}
 	return slug
 }
+
+// Package is the name as npm packages may have it.
+func (c Config) Package() string { return strings.ToLower(c.Slug()) }
 
 // Function is the function of the plugin that its README calls.
 func (c Config) Function() string {
