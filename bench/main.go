@@ -2,7 +2,7 @@
 // of medians over rounds in which the sides take turns.
 //
 //	make bench
-//	go run . [PART...]   in this folder, some of the tables: calls, ready, compute, load, languages, latencies, crowd, http, durable, backlog
+//	go run . [PART...]   in this folder, some of the tables: calls, ready, compute, load, languages, latencies, crowd, http, durable, authoring, backlog
 package main
 
 import (
@@ -55,6 +55,7 @@ var parts = []part{
 	{"crowd", crowd},
 	{"http", overHTTP},
 	{"durable", queues},
+	{"authoring", authoring},
 	{"backlog", backlog},
 }
 
@@ -79,7 +80,7 @@ func run(ctx context.Context, chosen []string) error {
 	}
 	fmt.Printf("%d cores, %s, %s/%s\n", runtime.GOMAXPROCS(0), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	for _, p := range parts {
-		if named := slices.Contains(chosen, p.name); !named && (len(chosen) > 0 || p.name == "backlog") {
+		if named := slices.Contains(chosen, p.name); !named && (len(chosen) > 0 || p.name == "backlog" || p.name == "authoring") {
 			continue
 		}
 		if err := p.run(ctx, read); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -69,18 +70,16 @@ func nextSteps(dir string, cfg scaffold.Config) string {
 	if cfg.Kind == scaffold.Agent {
 		try = fmt.Sprintf("taskhost call -p build --arg name=Ada %s greet", cfg.Name)
 	}
-	return fmt.Sprintf("next:\n  cd %s\n  taskhost build   # %s\n  %s\n", quoteShell(dir), filepath.ToSlash(filepath.Join(project.BuildDir, cfg.Name+"."+cfg.Ext())), try)
+	built := path.Join(project.BuildDir, cfg.Name+"."+cfg.Ext())
+	return fmt.Sprintf("next:\n  cd %s\n  taskhost build   # %s\n  %s\n  taskhost test    # the cases in the folder cases\n"+
+		"  taskhost dev     # builds and runs whenever a file is saved\n", quoteShell(dir), built, try)
 }
 
 // quoteShell writes a path as a shell reads it.
-func quoteShell(path string) string {
-	if abi.ValidName(path) {
-		return path
+func quoteShell(name string) string {
+	plain := func(r rune) bool { return strings.ContainsRune("/._-", r) || abi.ValidName(string(r)) }
+	if strings.ContainsFunc(name, func(r rune) bool { return !plain(r) }) {
+		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 	}
-	for _, r := range path {
-		if !strings.ContainsRune("/._-", r) && !abi.ValidName(string(r)) {
-			return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
-		}
-	}
-	return path
+	return name
 }

@@ -25,13 +25,15 @@ func (b *builder) buildAssemblyScript(ctx context.Context) error {
 			return err
 		}
 	}
-	args := []string{asc, source, "--outFile", b.out} // with the options of asconfig.json
+	// With the flag that asc would start node anew for; and newer versions of node keep what they compiled of asc.
+	t := tool{name: "node", install: installNPM, env: []string{"NODE_COMPILE_CACHE=" + filepath.Join(b.cache, "node")}}
+	args := []string{"--enable-source-maps", asc, source, "--outFile", b.out} // and the options of asconfig.json
 	if b.Debug {
-		args = append(args, "--debug", "--optimizeLevel", "1")
+		args = append(args, "--debug", "--optimizeLevel", "0", "--shrinkLevel", "0") // optimizing takes most of the time
 	} else {
 		args = append(args, "--optimizeLevel", "3", "--shrinkLevel", "1")
 	}
-	return b.run(ctx, tool{name: "node", install: installNPM}, args...)
+	return b.run(ctx, t, args...)
 }
 
 // npm installs what package.json names: the versions of package-lock.json where there is one.

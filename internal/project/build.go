@@ -118,8 +118,8 @@ func (b *builder) buildJavaScript() error {
 // manifest puts the project's manifest beside the plugin, and returns its path; empty when there is none.
 func (b *builder) manifest(work string) (string, error) {
 	name := b.Name + ".json"
-	to, new := filepath.Join(b.Dir, BuildDir, name), filepath.Join(work, name)
-	err := copyFile(filepath.Join(b.Dir, name), new)
+	to, fresh := filepath.Join(b.Dir, BuildDir, name), filepath.Join(work, name)
+	err := copyFile(filepath.Join(b.Dir, name), fresh)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", err
@@ -127,7 +127,7 @@ func (b *builder) manifest(work string) (string, error) {
 		return "", nil
 	}
 	if err == nil {
-		err = publish(new, to)
+		err = publish(fresh, to)
 	}
 	return to, err
 }

@@ -102,13 +102,13 @@ func (b *builder) rustSDK(ctx context.Context, rustc tool, libdir, source string
 		return "", b.errorf(abi.CodeInvalid, "%w", err)
 	}
 	defer os.RemoveAll(work)
-	new := filepath.Join(work, "libtaskhost.rlib")
+	fresh := filepath.Join(work, "libtaskhost.rlib")
 	args := append(b.rustFlags(), "-C", "codegen-units=1", "-C", "embed-bitcode=no",
-		"--crate-name", "taskhost", "--crate-type", "rlib", "--cap-lints", "allow", "-o", new, source)
+		"--crate-name", "taskhost", "--crate-type", "rlib", "--cap-lints", "allow", "-o", fresh, source)
 	if err := b.run(ctx, rustc, args...); err != nil {
 		return "", err
 	}
-	if err := os.Rename(new, rlib); err != nil {
+	if err := os.Rename(fresh, rlib); err != nil {
 		return "", b.errorf(abi.CodeInvalid, "%w", err)
 	}
 	return rlib, nil

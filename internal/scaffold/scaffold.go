@@ -196,14 +196,6 @@ func (c Config) Slug() string {
 // Package is the name as npm packages may have it.
 func (c Config) Package() string { return strings.ToLower(c.Slug()) }
 
-// Function is the function of the plugin that its README calls.
-func (c Config) Function() string {
-	if c.Kind == Agent {
-		return "greet"
-	}
-	return "process"
-}
-
 // Language is the language's name for a person.
 func (c Config) Language() string {
 	return map[project.Lang]string{

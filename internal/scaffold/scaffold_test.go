@@ -57,7 +57,11 @@ func passes(t *testing.T, p *project.Project, out project.Output) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer probe.Close()
+	defer func() {
+		if err := probe.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	if _, err := probe.Load(t.Context(), filepath.Dir(out.Plugin), p.Name, true); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +94,9 @@ func TestANewProjectBuildsAndPassesItsCasesInEveryLanguageThatIsCompiled(t *test
 			for _, kind := range scaffold.Kinds() {
 				p, _ := makeProject(t, scaffold.Config{Name: awkward, Lang: lang, Kind: kind})
 				p.Cache = shared
-				if lang == project.AssemblyScript && first != nil { // the compiler is 100 MB: the second project takes that of the first
+				p.Debug = kind == scaffold.Agent && (lang == project.C || lang == project.AssemblyScript)
+				if lang == project.AssemblyScript && first != nil {
+					// The compiler is 100 MB: the second project takes that of the first.
 					if err := os.Rename(filepath.Join(first.Dir, "node_modules"), filepath.Join(p.Dir, "node_modules")); err != nil {
 						t.Fatal(err)
 					}
