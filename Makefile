@@ -38,6 +38,10 @@ demo: build plugins-shipped ## build the CLI and its plugins and run them on a r
 	@$(BUILD)/taskhost run -v -p $(BUILD)/plugins -i $(DEMO_IN) -o $(DEMO_OUT) text markdown
 	@printf '\nThe first lines of $(DEMO_OUT):\n\n'
 	@head -n 8 $(DEMO_OUT) | cut -c 1-160
+	@printf '\n$$ taskhost run -p $(BUILD)/plugins csv:json json:query template -i testdata/data/debian.csv --set json.query=… --set template.template=…\n'
+	@$(BUILD)/taskhost run -p $(BUILD)/plugins csv:json json:query template -i testdata/data/debian.csv \
+		--set 'json.query=[.[] | select((.eol // "") > "2026")]' \
+		--set 'template.template={{range .}}Debian {{.version}} "{{.codename}}" is kept until {{.eol}}.{{"\n"}}{{end}}'
 	@printf '\nOpen it in a browser: %s\n' "file://$$(pwd)/$(DEMO_OUT)"
 	@printf '\nTry next:\n'
 	@printf '  echo "# Hi *you*" | $(BUILD)/taskhost run -p $(BUILD)/plugins markdown\n'

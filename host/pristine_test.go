@@ -30,6 +30,13 @@ type pristineCase struct {
 func pristineCases(server string) map[string]pristineCase {
 	request := fmt.Sprintf(`{"url":"%s/x"}`, server)
 	local := abi.Manifest{AllowedHosts: []string{"127.0.0.1"}, Config: map[string]string{"key": "value"}}
+	config := func(pairs ...string) (m abi.Manifest) {
+		m.Config = map[string]string{}
+		for i := 0; i < len(pairs); i += 2 {
+			m.Config[pairs[i]] = pairs[i+1]
+		}
+		return m
+	}
 	json := []string{`{}`, `{"a":[1,2,{"b":null}],"c":"d"}`, `[1,2`}
 	small := []string{"0", "1", "7", "300"}
 	const long = ": a few ticks of it take seconds"
@@ -38,6 +45,14 @@ func pristineCases(server string) map[string]pristineCase {
 			inputs: []string{request, `{"text":"One is a word. Two is two. Three are more words.","sentences":1}`, `{"verbose":"yes"}`}},
 		"markdown": {inputs: []string{"# One *two*\n\n- a\n- b\n\n|a|b|\n|-|-|\n|1|2|\n", "[x](javascript:y) <script>z</script> **b**"}},
 		"text":     {inputs: []string{"Some words,\r\nin  lines.\n", "grüße, 世界"}},
+		"chunk":    {manifest: config("size", "32", "overlap", "8"), inputs: []string{"# One\n\nA sentence. Another one! 世界。\n\n## Two\n\nMore.\n"}},
+		"compress": {manifest: config("format", "zstd"), inputs: []string{"a text, a text, a text", "\x28\xb5\x2f\xfd\x04\x00\x19\x00\x00abc"}},
+		"csv":      {manifest: config("columns", "a", "where", "a > 1"), inputs: []string{"a,b\n1,x\n2,\"y\nz\"\n", `[{"a":1}]`}},
+		"hash":     {manifest: config("key", "k", "expected", "00"), inputs: []string{"abc"}},
+		"html":     {inputs: []string{"<title>x</title><h1>A <b>b</b><p><a href=/y>z</a><script>x</script><table><tr><td>1"}},
+		"json":     {manifest: config("query", ".a[]", "schema", `{"required":["a"]}`), inputs: json},
+		"redact":   {inputs: []string{"a@b.org 4111 1111 1111 1111 GB82 WEST 1234 5698 7654 32"}},
+		"template": {manifest: config("template", "{{range .a}}{{json .}}{{end}}"), inputs: json},
 
 		"files-c":   {inputs: []string{"args\nenv\n", "read /x\nlist /\nwrite /y z\n"}},
 		"filter-go": {inputs: json},

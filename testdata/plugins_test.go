@@ -154,6 +154,92 @@ func TestDocumentFromMarkdownToPage(t *testing.T) {
 	}
 }
 
+// Each function of each processor that ships, in the sandbox, with its own manifest; their own tests tell more.
+func TestShippedProcessors(t *testing.T) {
+	debian := read(t, "data/debian.csv")
+	readme := read(t, "../README.md")
+	calls := map[string][]func(h *host.Host) string{} // by plugin; each returns the name of the function
+	for _, c := range []struct {
+		step, input string
+		config      []string
+		want        string // is in the output
+	}{
+		{"chunk:process", readme, nil, `{"index":1,"text":"`},
+		{"chunk:tokens", readme, nil, `{"index":1,"text":"`},
+		{"chunk:sentences", readme, nil, `{"index":1,"text":"`},
+		{"chunk:headings", readme, nil, `"headings":["taskhost","Two commands"]`},
+		{"chunk:count", "Hello, you", nil, `"tokens":3`},
+		{"compress:process", "x", nil, "\x1f\x8b"},
+		{"compress:decompress", "\x28\xb5\x2f\xfd\x04\x00\x19\x00\x00abc\x99\xe9\xd8\x44", []string{"format=auto"}, "abc"},
+		{"csv:process", debian, nil, `{"version":13,"codename":"Trixie"`},
+		{"csv:json", debian, []string{"lines=true"}, "\n" + `{"version":12,`},
+		{"csv:from_json", `[{"a":1}]`, nil, "a\n1\n"},
+		{"csv:select", debian, []string{"columns=series"}, "series\nbuzz\n"},
+		{"csv:filter", debian, []string{"where=version = 7"}, "\n7,Wheezy,"},
+		{"csv:stats", debian, nil, `"rows": 22`},
+		{"hash:process", "abc", nil, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n"},
+		{"hash:all", "abc", nil, "a9993e364706816aba3e25717850c26c9cd0d89d"},
+		{"hash:verify", "abc", []string{"expected=sha1:a9993e364706816aba3e25717850c26c9cd0d89d", "algorithm=sha1"}, "abc"},
+		{"html:process", "<b onclick=x>b</b>", nil, "<b>b</b>"},
+		{"html:sanitize", "<b>b</b><script>c</script>", []string{"policy=strict"}, "b"},
+		{"html:text", "<p>a<p>b", nil, "a\n\nb\n"},
+		{"html:links", "<a href=x>y</a>", []string{"base=https://example.com"}, `"url": "https://example.com/x"`},
+		{"html:meta", "<title>x</title>", nil, `"title": "x"`},
+		{"json:process", `{"b":1}`, nil, "{\n  \"b\": 1\n}\n"},
+		{"json:query", `[1,2]`, []string{"query=add"}, "3\n"},
+		{"json:validate", `[1,2]`, []string{`schema={"items":{"type":"integer"}}`}, "[1,2]"},
+		{"json:format", `[1,2]`, []string{"indent=0"}, "[1,2]\n"},
+		{"markdown:process", "# a", nil, `<h1 id="a">a</h1>`},
+		{"markdown:toc", readme, nil, "- [taskhost](#taskhost)\n"},
+		{"markdown:text", "*a*", nil, "a\n"},
+		{"redact:process", "a@b.org", nil, "[EMAIL]"},
+		{"redact:report", "a@b.org", nil, `"email": 1`},
+		{"redact:check", "nothing", nil, "nothing"},
+		{"template:process", `{"a":1}`, []string{"template={{.a}}"}, "1"},
+		{"template:each", `[1,2]`, []string{"template=<{{.}}>"}, "<1><2>"},
+		{"template:text", "a", []string{"template={{upper .}}"}, "A"},
+		{"text:process", "a", []string{"ops=upper"}, "A"},
+		{"text:normalize", "a ", nil, "a\n"},
+		{"text:count", "a b", nil, `"words":2`},
+	} {
+		name, function, _ := strings.Cut(c.step, ":")
+		calls[name] = append(calls[name], func(h *host.Host) string {
+			if got := succeed(t, h, c.step, c.input, c.config...); !strings.Contains(got, c.want) {
+				t.Errorf("%s: %.300q", c.step, got)
+			}
+			return function
+		})
+	}
+	built, err := filepath.Glob(filepath.Join(build, "plugins", "*.wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(built) != len(calls)+1 {
+		t.Errorf("%d plugins ship, %d are called here", len(built), len(calls))
+	}
+	for name, list := range calls {
+		h := open(t, host.Config{Dir: filepath.Join(build, "plugins"), Only: []string{name}})
+		p := h.Plugins()[0]
+		if !strings.HasPrefix(p.Sandbox, "restored") || p.Description == "" {
+			t.Errorf("%s: %s; %s", name, p.Sandbox, p.Description)
+		}
+		var called, all []string
+		for _, call := range list {
+			called = append(called, call(h))
+		}
+		for _, f := range p.Functions {
+			all = append(all, f.Name)
+			if f.Description == "" {
+				t.Errorf("%s:%s has no description", name, f.Name)
+			}
+		}
+		slices.Sort(called)
+		if slices.Sort(all); !slices.Equal(called, all) {
+			t.Errorf("%s has %v, called were %v", name, all, called)
+		}
+	}
+}
+
 func TestAgent(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprintf(w, "hello from %s", r.URL.Path)

@@ -17,6 +17,8 @@ func mark(text []byte, units []unit) {
 			units[i].level = paragraph
 		case endsSentence(body, len(gap) > 0) && !goesOn(text[units[i].start:]):
 			units[i].level = sentence
+		case bytes.Contains(gap, []byte("\n")):
+			units[i].level = newline
 		}
 	}
 }

@@ -159,7 +159,7 @@ func (c *chunker) end(start, budget int) int {
 	}
 	for level := c.prefer; level > word; level-- {
 		for k := end; k > start; k-- {
-			if level == paragraph && c.sums[k]-c.sums[start] < budget/4 { // too little for a piece
+			if level != sentence && c.sums[k]-c.sums[start] < budget/4 { // too little for a piece
 				break
 			}
 			if c.units[k].level >= level {

@@ -20,6 +20,7 @@ type unit struct {
 // Levels of boundaries.
 const (
 	word = iota
+	newline
 	sentence
 	paragraph
 	section // in headings alone

@@ -117,7 +117,7 @@ func TestWhatCannotBeDoneIsInvalidAndSaysWhy(t *testing.T) {
 		{queryAlone, "1", set("query=.", "args=[1]"), "config args: give a JSON object"},
 		{queryAlone, "1", set("query=.[]"), "query: cannot iterate over: number (1)"},
 		{queryAlone, "1", set(`query=error("no such item")`), "query: no such item"},
-		{queryAlone, "1", set(`query=range(infinite) | "`+strings.Repeat("x", 1<<20)+`"`), "the results have more than 64 MiB"},
+		{queryAlone, "1", set(`query=range(infinite) | "` + strings.Repeat("x", 1<<20) + `"`), "the results have more than 64 MiB"},
 		{queryAlone, "1", set(`query=import "a" as a; 1`), `cannot load module: "a"`},
 		{validateAlone, "1", nil, "config schema is missing"},
 		{validateAlone, "", set("schema={}"), "there is no JSON value"},

@@ -5,33 +5,34 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
-	"strconv"
 	"strings"
 
-	taskhost "github.com/taskhost/taskhost/sdk/go"
+	"github.com/taskhost/taskhost/plugins/internal/config"
+	"github.com/taskhost/taskhost/plugins/internal/place"
 )
 
 // toContents lists the headings, as a Markdown list of links, as HTML or as JSON.
 func toContents(source []byte) ([]byte, error) {
-	if err := checkUTF8(source); err != nil {
+	if err := place.UTF8(source); err != nil {
 		return nil, err
 	}
-	depth, err := strconv.Atoi(option("toc_depth", "3"))
-	if err != nil || depth < 1 || depth > 6 {
-		return nil, taskhost.InvalidInputf("config toc_depth: give a number from 1 to 6")
+	depth, err := config.Number("toc_depth", 3, 1, 6)
+	if err != nil {
+		return nil, err
+	}
+	format, err := config.Choice("toc_format", "markdown", "html", "json")
+	if err != nil {
+		return nil, err
 	}
 	headings := parse(source, false).headings(depth)
-	switch format := option("toc_format", "markdown"); format {
-	case "markdown":
-		return listMarkdown(headings), nil
+	switch format {
 	case "html":
 		return listHTML(headings), nil
 	case "json":
 		b, err := json.Marshal(headings)
 		return append(b, '\n'), err
-	default:
-		return nil, taskhost.InvalidInputf("config toc_format: %q is none of markdown, html, json", format)
 	}
+	return listMarkdown(headings), nil
 }
 
 // depths gives each heading its depth in the list, from 0: one deeper at most than the one before, whatever levels were left out.

@@ -7,19 +7,21 @@ import (
 
 	"github.com/microcosm-cc/bluemonday"
 
+	"github.com/taskhost/taskhost/plugins/internal/config"
+	"github.com/taskhost/taskhost/plugins/internal/place"
 	taskhost "github.com/taskhost/taskhost/sdk/go"
 )
 
 // toHTML renders and sanitizes: what the result contains can be shown on a page of one's own, whoever wrote the source.
 func toHTML(source []byte) ([]byte, error) {
-	if err := checkUTF8(source); err != nil {
+	if err := place.UTF8(source); err != nil {
 		return nil, err
 	}
-	standalone, err := flag("standalone")
+	standalone, err := config.Flag("standalone", false)
 	if err != nil {
 		return nil, err
 	}
-	hardWraps, err := flag("hard_wraps")
+	hardWraps, err := config.Flag("hard_wraps", false)
 	if err != nil {
 		return nil, err
 	}
@@ -74,11 +76,11 @@ func page(title string, clean []byte) *bytes.Buffer {
 	}
 	var b bytes.Buffer
 	b.WriteString(`<!DOCTYPE html>
-<html lang="` + html.EscapeString(option("lang", "en")) + `">
+<html lang="` + html.EscapeString(config.Text("lang", "en")) + `">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>` + html.EscapeString(option("title", title)) + `</title>
+<title>` + html.EscapeString(config.Text("title", title)) + `</title>
 <style>
 ` + style + `</style>
 </head>

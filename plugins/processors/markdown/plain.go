@@ -8,12 +8,14 @@ import (
 
 	"github.com/yuin/goldmark/ast"
 	extast "github.com/yuin/goldmark/extension/ast"
+
+	"github.com/taskhost/taskhost/plugins/internal/place"
 )
 
 // toText gives the text that a reader of the rendered document sees: no markup, one blank line between blocks, list items with their
 // markers, table cells between tabs, images as their description. HTML tags are dropped.
 func toText(source []byte) ([]byte, error) {
-	if err := checkUTF8(source); err != nil {
+	if err := place.UTF8(source); err != nil {
 		return nil, err
 	}
 	d := parse(source, false)

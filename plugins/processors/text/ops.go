@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/taskhost/taskhost/plugins/internal/place"
 	taskhost "github.com/taskhost/taskhost/sdk/go"
 )
 
@@ -40,7 +40,13 @@ func newOperations() map[string]operation {
 		"sort":      plain(sortLines),
 		"reverse":   plain(reverseLines),
 		"number":    plain(numberLines),
+		"nonblank":  plain(dropBlank),
+		"squeeze":   plain(squeeze),
+		"dedent":    plain(dedent),
+		"unaccent":  plain(unaccent),
+		"slug":      plain(slug),
 		"count":     plain(count),
+		"indent":    {indent, true, 4, 1000},
 		"wrap":      {wrap, true, 72, 10_000},
 		"truncate":  {truncate, true, 0, lines},
 		"head":      {head, true, 10, lines},
@@ -63,8 +69,8 @@ func apply(text, list string) (string, error) {
 	if err != nil {
 		return "", taskhost.InvalidInput(err)
 	}
-	if !utf8.ValidString(text) {
-		return "", taskhost.InvalidInputf("invalid UTF-8 at byte %d", invalidAt(text))
+	if err := place.UTF8([]byte(text)); err != nil {
+		return "", err
 	}
 	for i, s := range steps {
 		taskhost.Progress(i, len(steps), s.name)
@@ -102,15 +108,4 @@ func parse(list string) ([]step, error) {
 		steps = append(steps, s)
 	}
 	return steps, nil
-}
-
-func invalidAt(text string) int {
-	for i := 0; i < len(text); {
-		r, n := utf8.DecodeRuneInString(text[i:])
-		if r == utf8.RuneError && n == 1 {
-			return i
-		}
-		i += n
-	}
-	return len(text)
 }

@@ -30,6 +30,13 @@ func TestOperations(t *testing.T) {
 		{"lower", "ÀB", "àb"},
 		{"title", "don't use NASA's 3d o'neill e-mail", "Don't Use NASA's 3d O'neill E-Mail"},
 		{"trim", "\n  a  \n\n b\n\n", "a\n\nb\n"},
+		{"nonblank", "a\n\n \t\nb\n", "a\nb\n"},
+		{"squeeze", " a \t b\u00a0c \n\n d", "a b c\n\nd"},
+		{"dedent", "\t  a\n\n \n\t b\n\t  \tc\n", " a\n\n\nb\n \tc\n"},
+		{"dedent", "  a\nb", "  a\nb"},
+		{"indent=2", "a\n\n b", "  a\n\n   b"},
+		{"unaccent", "Crème brûlée, ångström, Việt Nam, ø ß 한글 が", "Creme brulee, angstrom, Viet Nam, ø ß 한글 が"},
+		{"slug", "Crème brûlée!\n--A_b 2.0--\n你好 w\n", "creme-brulee\na-b-2-0\n你好-w\n"},
 		{"dedupe", "a\n\nb\n\na\nb", "a\n\nb\n"},
 		{"sort", "b\na\n", "a\nb\n"},
 		{"reverse", "a\nb", "b\na"},
@@ -60,7 +67,7 @@ func TestOperations(t *testing.T) {
 
 func TestWhatCannotBeDoneIsInvalidAndSaysWhy(t *testing.T) {
 	for _, c := range []struct{ ops, in, want string }{
-		{"shout", "", `there is no operation "shout"; there are count, dedupe`},
+		{"shout", "", `there is no operation "shout"; there are count, dedent, dedupe`},
 		{"upper=2", "", "upper takes no number"},
 		{"wrap=0", "", "wrap=0: give a number from 1 to 10000"},
 		{"wrap=x", "", "wrap=x"},
