@@ -118,13 +118,13 @@ func TestExamineTellsWhatBecomesOfImports(t *testing.T) {
 		why             string
 	}{
 		{"extism:host/env", "input_lengt", nil, []wasm.ValType{i64}, "did you mean input_length?"},
-		{"extism:host/env", "taskhost_cancelled", nil, []wasm.ValType{i32}, "it is a function of the module extism:host/user"},
-		{"env", "input_length", nil, []wasm.ValType{i64}, "it is a function of the module extism:host/env"},
-		{"extism:host/env", "alloc", []wasm.ValType{i32}, []wasm.ValType{i32}, "its signature there is (i64) -> (i64)"},
+		{"extism:host/env", "taskhost_cancelled", nil, []wasm.ValType{i32}, "it is a function of extism:host/user"},
+		{"env", "input_length", nil, []wasm.ValType{i64}, "it is a function of extism:host/env"},
+		{"extism:host/env", "alloc", []wasm.ValType{i32}, []wasm.ValType{i32}, "it has (i64) -> (i64)"},
 		{"wasi_snapshot_preview1", "fd_writ", nil, []wasm.ValType{i32}, "did you mean fd_write?"},
-		{"wasi_snapshot_preview1", "fd_write", nil, []wasm.ValType{i32}, "its signature there is"},
+		{"wasi_snapshot_preview1", "fd_write", nil, []wasm.ValType{i32}, "with the signature"},
 		{"extism:host/usr", "x", nil, nil, "did you mean extism:host/user?"},
-		{"something_else", "x", nil, nil, "nobody provides this module; there are"},
+		{"something_else", "x", nil, nil, "which nobody provides: there are"},
 	} {
 		m := &wasm.Module{
 			Types:   []wasm.FuncType{{Params: c.params, Results: c.results}, {}},
