@@ -237,14 +237,14 @@ func (r *resolved) importInfos(mod *wasm.Module, limits abi.Limits) (list []abi.
 		if i.Kind == wasm.KindFunc {
 			x.Type = clip(mod.Types[i.TypeIndex].String(), abi.MaxName)
 		}
-		if link.theirs(&i) {
-			if !link.provided(&i) {
-				x.State, x.Why = abi.ImportUnknown, "the module exports no such thing"
-			}
-		} else if _, ok, err := link.stub(mod, i); err != nil {
+		if _, ok, err := link.stub(mod, i); err != nil {
 			x.State, x.Why = abi.ImportUnknown, abi.AsError(err).Message
 		} else if ok {
 			x.State, x.Why = abi.ImportStubbed, "taskhost.stub_imports in the manifest; calling it ends the call"
+		} else if link.theirs(&i) {
+			if !link.provided(&i) {
+				x.State, x.Why = abi.ImportUnknown, "the module exports no such thing"
+			}
 		} else if why := importProblem(mod, &i); why != "" {
 			x.State, x.Why = abi.ImportUnknown, why
 		} else if why := deniedImport(&i, &r.manifest, limits); why != "" {

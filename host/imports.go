@@ -91,6 +91,9 @@ func importAdvice(imp *wasm.Import) string {
 	case "env":
 		return envAdvice(imp.Name)
 	}
+	if near := didYouMean(imp.Module, []string{abi.ModuleEnv, abi.ModuleUser, abi.ModuleWASI}); near != "" {
+		return strings.TrimSuffix(strings.TrimPrefix(near, " ("), ")")
+	}
 	return fmt.Sprintf("there are %s, %s, %s and the modules that the manifest's wasm list names; what is never called can be listed in taskhost.stub_imports", abi.ModuleEnv, abi.ModuleUser, abi.ModuleWASI)
 }
 

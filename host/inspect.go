@@ -152,15 +152,14 @@ func (s *shape) addImports(mod *wasm.Module, link linker) error {
 	first, problems := "", 0
 	for i := range mod.Imports {
 		imp := &mod.Imports[i]
-		if link.theirs(imp) {
-			continue
-		}
 		stub, ok, err := link.stub(mod, *imp)
 		if err != nil {
 			return err
 		}
 		if ok {
 			s.addStub(stub)
+		} else if link.theirs(imp) {
+			continue
 		} else if p := importProblem(mod, imp); p != "" {
 			if problems++; problems == 1 {
 				first = importText(imp) + p
