@@ -88,7 +88,7 @@ var rules = []rule{
 	},
 	{
 		pkg: "internal/cases", own: []string{"abi", "host"},
-		modules: []string{"github.com/tetratelabs/wazero", "golang.org/x/sys"},
+		modules: []string{"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/ianlancetaylor/demangle"},
 		why:     "cases are files and calls; where a plugin comes from does not concern them",
 	},
 	{
