@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host"
@@ -104,7 +106,7 @@ func TestStacksHaveNamesAndLines(t *testing.T) {
 			if cache == "off" && name == "trap-go" { // which takes long to compile
 				continue
 			}
-			swapTo(t, h, name, bin, `{"timeout_ms": 100, "taskhost": {"isolation": "`+isolation+`", "hide_input": true}}`)
+			swapTo(t, h, name, bin, `{"taskhost": {"isolation": "`+isolation+`", "hide_input": true}}`)
 		}
 		for call, s := range stacks {
 			if cache == "off" && strings.HasPrefix(call, "trap-go") {
@@ -112,7 +114,12 @@ func TestStacksHaveNamesAndLines(t *testing.T) {
 			}
 			want := withPlaces(t, s.want)
 			for range 2 { // the second one finds what the first has looked up
-				e := fails(t, h, call, "hello", s.code)
+				ctx, stop := t.Context(), func() {}
+				if s.code == abi.CodeTimeout {
+					ctx, stop = context.WithTimeout(ctx, 50*time.Millisecond)
+				}
+				e := failsWithin(ctx, t, h, call, "hello", s.code)
+				stop()
 				if got, _, _ := strings.Cut(e.Detail, "\nlast log lines:"); !matches(want, got) {
 					t.Errorf("%s, %s:\n%s\nwant\n%s", call, isolation, got, want)
 				}

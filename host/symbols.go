@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -161,7 +162,8 @@ func (s *symbols) lookIn(m *wasm.Module, bin []byte, stack int64, sites map[site
 			frames = []symbol.Frame{{}}
 		}
 		own := &frames[len(frames)-1]
-		if name := names[uint32(imports+at.function)]; name != "" {
+		name := names[uint32(imports+at.function)]
+		if name != "" && !(own.Func != "" && strings.HasPrefix(name, "__")) { // such as __original_main, which is main
 			own.Func = symbol.Demangle(name)
 		}
 		if own.Func == "" {

@@ -64,7 +64,7 @@ func (a *app) printError(err error) {
 	}
 	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "taskhost:"), errorLine(err))
 	for line := range strings.Lines(errorDetail(err, a.verbose)) {
-		fmt.Fprintf(a.stderr, "    %s\n", oneLine(strings.TrimRight(line, "\r\n")))
+		fmt.Fprintf(a.stderr, "    %s\n", indentedLine(line))
 	}
 }
 

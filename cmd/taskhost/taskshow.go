@@ -167,7 +167,7 @@ func attemptLines(t *manager.Task, all bool) []string {
 		}
 		if x.Error != nil && all {
 			for line := range strings.Lines(x.Error.Detail) {
-				out = append(out, "     "+oneLine(line))
+				out = append(out, "     "+indentedLine(line))
 			}
 		}
 		for _, l := range x.Log {

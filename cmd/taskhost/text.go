@@ -23,6 +23,13 @@ func oneLine(s string) string {
 	return strings.Join(strings.Fields(s), " ")
 }
 
+// indentedLine is oneLine with the spaces that the line begins with.
+func indentedLine(s string) string {
+	const most = 20
+	n := len(s) - len(strings.TrimLeft(s, " "))
+	return strings.Repeat(" ", min(n, most)) + oneLine(s)
+}
+
 // cut shortens text to n runes.
 func cut(s string, n int) string {
 	runes := []rune(s)
