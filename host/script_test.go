@@ -149,7 +149,7 @@ func TestScriptsRefused(t *testing.T) {
 		{"trap", script("trap\n"), abi.CodeTrap, "while it starts"},
 		{"endless", host.Source{Script: []byte("spin\n"), File: "a.l", Manifest: manifest(t, `{"timeout_ms": 20}`)}, abi.CodeTimeout, "while it starts"},
 		{"too large", script(strings.Repeat("#", 64<<10+1)), abi.CodeModuleLimit, "more than the limit"},
-		{"an unknown language", host.Source{Script: []byte("x"), File: "a.lua"}, abi.CodeUnavailable, "nothing here runs .lua files; there is an interpreter for: .l, .lines"},
+		{"an unknown language", host.Source{Script: []byte("x"), File: "a.lua"}, abi.CodeRefused, "nothing here runs .lua files; there is an interpreter for: .l, .lines"},
 		{"a folder", host.Source{Script: []byte("x"), File: "x/a.l"}, abi.CodeInvalid, "no folder"},
 		{"no extension", host.Source{Script: []byte("x"), File: "a"}, abi.CodeInvalid, "with an extension"},
 		{"a module beside it", host.Source{Script: []byte("x"), File: "a.l", Wasm: []byte("x")}, abi.CodeInvalid, "a plugin is one or the other"},
@@ -265,7 +265,9 @@ func TestScriptsInFolder(t *testing.T) {
 
 	// Two files cannot be one plugin.
 	write(t, filepath.Join(dir, "a.wasm"), speaking(t, "aaa"))
-	eventually(t, "a refusal", func() bool { return strings.Contains(info(t, h, "a").Error, "a.wasm and a.lines cannot both be the plugin a") })
+	eventually(t, "a refusal", func() bool {
+		return strings.Contains(info(t, h, "a").Error, "a.wasm and a.lines cannot both be the plugin a")
+	})
 	if err := os.Remove(filepath.Join(dir, "a.wasm")); err != nil {
 		t.Fatal(err)
 	}
