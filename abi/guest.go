@@ -61,6 +61,15 @@ const (
 	FuncRead = "taskhost_read"
 	// FuncWrite copies from the guest's own memory into a block: (offset i64, pointer i32, length i32).
 	FuncWrite = "taskhost_write"
+
+	// FuncScriptLoad is an export of interpreters: (name_length i32) -> i32. It is called once for each script, after the module's own
+	// initialisation. The input is the name of the script's file, of that many bytes, and after it the script's text. The output is the
+	// names of the functions that can be called, each followed by a newline. A failure is reported as a function does that is called;
+	// lines of its message after the first one are where in the script it happened, the innermost place first.
+	FuncScriptLoad = "taskhost_script_load"
+	// FuncScriptCall is an export of interpreters: (number i32) -> i32. It calls a function of the script, by the number of its line in the
+	// output of FuncScriptLoad, from 0, and is otherwise a function like any other that can be called.
+	FuncScriptCall = "taskhost_script_call"
 )
 
 // Bounds on what guests can make the host keep, for each plugin. Past them a metric function returns a message and keeps nothing.

@@ -67,6 +67,9 @@ type ManifestTaskhost struct {
 	// What stands in for them ends the call with CodeDenied when it is called. It takes the place of nothing that is there.
 	// Default: none, and such a module is refused.
 	StubImports []string `json:"stub_imports,omitempty"`
+	// Interprets makes the module an interpreter: a file of the plugin folder whose name ends in one of these, such as ".js", is a plugin that
+	// it runs. It exports taskhost_script_load and taskhost_script_call, see [FuncScriptLoad], and no function of its own is called.
+	Interprets []string `json:"interprets,omitempty"`
 	// HideInput keeps the head of the input out of the detail of errors. Default: it is shown, to those who may see the task.
 	HideInput bool `json:"hide_input,omitempty"`
 	// Functions describes functions, by name. When it is there, only these can be called.

@@ -9,6 +9,9 @@ type PluginForm string
 const (
 	FormExtism PluginForm = "extism" // functions are exports; input and output go through the kernel
 	FormWASI   PluginForm = "wasi"   // a command: stdin to stdout, exit code
+	FormScript PluginForm = "script" // a file that an interpreter runs; its functions are those that the script exports
+
+	FormInterpreter PluginForm = "interpreter" // it runs scripts, and has no function of its own
 )
 
 // PluginInfo is everything that a host knows of a plugin. It is a copy.
@@ -21,8 +24,8 @@ type PluginInfo struct {
 	LoadedAt time.Time   `json:"loaded_at,omitzero"`
 
 	Form        PluginForm     `json:"form,omitempty"`
-	Toolchain   string         `json:"toolchain,omitempty"` // as the module's producers section tells, such as "Go 1.26.8"
-	Size        int64          `json:"size"`                // bytes of all modules
+	Toolchain   string         `json:"toolchain,omitempty"` // as the module's producers section tells, such as "Go 1.26.8"; of a script its interpreter
+	Size        int64          `json:"size"`                // bytes of all modules, or of the script
 	Description string         `json:"description,omitempty"`
 	Functions   []FunctionInfo `json:"functions,omitempty"`
 	Default     string         `json:"default,omitempty"` // the function that runs when none is named

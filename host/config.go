@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/taskhost/taskhost/abi"
@@ -13,7 +14,8 @@ import (
 // Config is what a Host is made with. The zero value works: an empty host whose plugins come by [Host.Swap].
 // New copies it and fills in the defaults.
 type Config struct {
-	// Dir is the plugin folder: every NAME.wasm in it, and every NAME.json that lists its modules, is the plugin NAME.
+	// Dir is the plugin folder: every NAME.wasm in it, every NAME.json that lists its modules, and every NAME.EXT that an interpreter runs is
+	// the plugin NAME.
 	// New loads it and then watches it. Empty: no folder. It may be a symbolic link, also one that is switched later.
 	Dir string
 
@@ -50,6 +52,9 @@ type Config struct {
 
 	// Isolation, when set, is that of all plugins, whatever their manifests say: for measuring one against the other.
 	Isolation abi.Isolation
+
+	// Interpreters run scripts. Default: none, so that only plugins that are interpreters themselves do.
+	Interpreters []Interpreter
 
 	// Logger gets the host's messages and those of the guests. Default: they are discarded.
 	// Its level decides what guests see as the log level.
@@ -110,6 +115,12 @@ func (c Config) withDefaults() (Config, error) {
 	case isolationProblem(c.Isolation) != "":
 		return c, abi.Errorf(abi.CodeInvalid, "host.Config.Isolation: %s", isolationProblem(c.Isolation))
 	}
+	for n := range c.Interpreters {
+		if problem := c.Interpreters[n].check(); problem != "" {
+			return c, abi.Errorf(abi.CodeInvalid, "host.Config.Interpreters[%d]: %s", n, problem)
+		}
+	}
+	c.Interpreters = slices.Clone(c.Interpreters)
 	var err error
 	c.Limits, err = limitsWithDefaults(c.Limits)
 	return c, err

@@ -22,8 +22,8 @@ const (
 // describe gives an error of a call its detail: the guest's stack, the head of the input, and the last lines that it logged. An error
 // that says nothing of the plugin, such as that somebody cancelled the call, gets none.
 func (i *instance) describe(err error, input []byte, log []abi.LogLine) {
-	f, trapped := i.failed, i.trapped
-	i.failed, i.trapped = nil, nil
+	f, trapped, place := i.failed, i.trapped, i.place
+	i.failed, i.trapped, i.place = nil, nil, ""
 	e, ok := err.(*abi.Error) //nolint:errorlint // those of calls are not wrapped
 	if !ok {
 		return
@@ -33,7 +33,12 @@ func (i *instance) describe(err error, input []byte, log []abi.LogLine) {
 		return
 	}
 	var b strings.Builder
-	if trapped != nil {
+	switch {
+	case place != "":
+		for line := range strings.Lines(place) {
+			b.WriteString(symbol.Printable(strings.TrimRight(line, "\r\n")) + "\n")
+		}
+	case trapped != nil && i.v.form != FormScript: // whose stack is the interpreter's
 		b.WriteString(i.stackText(f, trapped))
 	}
 	if len(input) > 0 && i.v.showInput {

@@ -39,6 +39,10 @@ func Examine(src Source, top int) PluginInfo {
 			info.Isolation = t.Isolation
 		}
 	}
+	if r.script != nil { // what it exports is known when it runs
+		info.Form = FormScript
+		return info
+	}
 	shape, refused := inspect(r, limits)
 	if err == nil {
 		err = refused

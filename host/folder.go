@@ -42,21 +42,25 @@ func (f *folder) load(ctx context.Context) {
 	f.seen = map[string]*entry{}
 	f.names = map[string]bool{}
 	f.slots = make(chan struct{}, max(4, runtime.GOMAXPROCS(0)))
-	names, err := f.list()
-	if err != nil {
-		f.host.cfg.Logger.Error("plugin folder cannot be read", "dir", f.dir, "error", err)
-		return
+	// Interpreters in the folder make more of its files plugins, once they are loaded.
+	for before := -1; before < len(f.seen); {
+		before = len(f.seen)
+		names, err := f.list()
+		if err != nil {
+			f.host.cfg.Logger.Error("plugin folder cannot be read", "dir", f.dir, "error", err)
+			return
+		}
+		var group sync.WaitGroup
+		for name, files := range names {
+			if f.seen[name] == nil {
+				e := &entry{}
+				e.stamp = f.stamp(files, e)
+				f.seen[name] = e
+				group.Go(func() { f.loadPlugin(ctx, name, e) })
+			}
+		}
+		group.Wait()
 	}
-	for _, name := range names {
-		e := &entry{}
-		e.stamp = f.stamp(name, e)
-		f.seen[name] = e
-	}
-	var group sync.WaitGroup
-	for name, e := range f.seen {
-		group.Go(func() { f.loadPlugin(ctx, name, e) })
-	}
-	group.Wait()
 }
 
 // watch looks at the folder until ctx is done.
@@ -85,7 +89,7 @@ func (f *folder) look(ctx context.Context) {
 		return
 	}
 	f.lost = false
-	for _, name := range names {
+	for name := range names {
 		if f.seen[name] == nil {
 			f.seen[name] = &entry{}
 		}
@@ -97,7 +101,8 @@ func (f *folder) look(ctx context.Context) {
 		if e.busy.Load() {
 			continue
 		}
-		if !slices.Contains(names, name) {
+		files := names[name]
+		if files == nil {
 			if e.gone {
 				delete(f.seen, name)
 				f.host.remove(name)
@@ -107,7 +112,7 @@ func (f *folder) look(ctx context.Context) {
 			continue
 		}
 		e.gone = false
-		stamp := f.stamp(name, e)
+		stamp := f.stamp(files, e)
 		changed := stamp == e.stamp && (stamp != e.loaded || !e.again.IsZero() && time.Now().After(e.again))
 		e.stamp = stamp
 		if changed { // a plugin that takes long to start holds up no other
@@ -131,10 +136,11 @@ func (f *folder) loadPlugin(ctx context.Context, name string, e *entry) {
 	defer f.host.calls.Done()
 	began := time.Now()
 	// The files are described before they are read: what changes while they are read differs from this at the next look.
-	before := describe(pluginFiles(f.dir, name))
-	src, err := readSource(f.dir, name, f.host.cfg.Limits.Module)
+	scripts := f.host.ScriptExtensions()
+	before := f.describe(pluginFiles(f.dir, name, scripts))
+	src, err := readSource(f.dir, name, f.host.cfg.Limits.Module, scripts)
 	e.extra = f.manifestFiles(src)
-	e.loaded = before + describe(e.extra)
+	e.loaded = before + f.describe(e.extra)
 	e.stamp = e.loaded
 	var r *resolved
 	if err == nil {
@@ -182,34 +188,40 @@ func (f *folder) manifestFiles(src Source) (files []string) {
 // maxPlugins bounds how many plugins a folder has.
 const maxPlugins = 10_000
 
-// list finds the names of the plugins in the folder. Hidden files and those with other extensions are passed over. A .wasm file that a
-// manifest of another name lists is a plugin of its own all the same.
-func (f *folder) list() ([]string, error) {
+// list finds the plugins in the folder: their names, and the files that they are made of, in the order of pluginFiles. Hidden files and
+// those with other extensions are passed over. A .wasm file that a manifest of another name lists is a plugin of its own all the same.
+func (f *folder) list() (map[string][]string, error) {
 	files, err := os.ReadDir(f.dir)
 	if err != nil {
 		return nil, err
 	}
-	var names []string
+	scripts := f.host.ScriptExtensions()
+	names := map[string][]string{}
 	for _, file := range files {
-		name, ok := strings.CutSuffix(file.Name(), ".wasm")
-		if !ok {
-			if name, ok = strings.CutSuffix(file.Name(), ".json"); !ok {
-				continue
-			}
-		}
-		if strings.HasPrefix(name, ".") {
+		ext := filepath.Ext(file.Name())
+		name := strings.TrimSuffix(file.Name(), ext)
+		if ext != ".wasm" && ext != ".json" && !slices.Contains(scripts, ext) || strings.HasPrefix(name, ".") || declares(name, ext) {
 			continue
 		}
-		if !abi.ValidName(name) || len(names) >= maxPlugins {
+		if !abi.ValidName(name) || names[name] == nil && len(names) >= maxPlugins {
 			f.report(file.Name(), name, len(names))
 			continue
 		}
 		if only := f.host.cfg.Only; len(only) == 0 || slices.Contains(only, name) {
-			names = append(names, name)
+			names[name] = append(names[name], filepath.Join(f.dir, file.Name()))
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names), nil
+	for name, files := range names {
+		if len(files) > 1 {
+			names[name] = slices.DeleteFunc(pluginFiles(f.dir, name, scripts), func(file string) bool { return !slices.Contains(files, file) })
+		}
+	}
+	return names, nil
+}
+
+// declares tells of files such as upper.d.ts, which have types for an editor and are no scripts.
+func declares(name, ext string) bool {
+	return strings.HasSuffix(name, ".d") && (ext == ".ts" || ext == ".mts")
 }
 
 // report warns once of a file that cannot be a plugin.
@@ -226,20 +238,23 @@ func (f *folder) report(file, name string, count int) {
 }
 
 // stamp describes the files of a plugin so that every change shows.
-func (f *folder) stamp(name string, e *entry) string {
-	return describe(pluginFiles(f.dir, name)) + describe(e.extra)
+func (f *folder) stamp(files []string, e *entry) string {
+	return f.describe(files) + f.describe(e.extra)
 }
 
-// describe tells which of the files there are, and of each the inode, the size and the times.
-func describe(files []string) string {
+// describe tells which of the files there are, and of each the inode, the size and the times; of a script also what runs it.
+func (f *folder) describe(files []string) string {
 	var b strings.Builder
 	for _, file := range files {
 		st, err := os.Stat(file)
-		if err != nil {
-			fmt.Fprintf(&b, "%s: %v\n", file, missing(err))
+		if missing(err) {
 			continue
 		}
-		fmt.Fprintf(&b, "%s: %d %d %d %s\n", file, st.Size(), st.ModTime().UnixNano(), st.Mode(), fileIdentity(st))
+		if err != nil {
+			fmt.Fprintf(&b, "%s: unreadable\n", file)
+			continue
+		}
+		fmt.Fprintf(&b, "%s: %d %d %d %s %s\n", file, st.Size(), st.ModTime().UnixNano(), st.Mode(), fileIdentity(st), f.host.runnerStamp(file))
 	}
 	return b.String()
 }

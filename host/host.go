@@ -44,11 +44,14 @@ type Host struct {
 	holds     holds     // plugins whose files are left alone
 	compiling holds     // modules, by their sums
 
-	mu      sync.RWMutex
-	plugins map[string]*plugin
-	alive   map[*version]struct{} // current, or in use by a call
-	closed  bool
-	calls   sync.WaitGroup // calls and changes; Add under mu, so that none begins after Close
+	interpreters []*interpreter // of the config
+
+	mu           sync.RWMutex
+	plugins      map[string]*plugin
+	interpreting map[string]*version   // those that are current and interpreters, by their plugins' names
+	alive        map[*version]struct{} // current, or in use by a call
+	closed       bool
+	calls        sync.WaitGroup // calls and changes; Add under mu, so that none begins after Close
 
 	dog     *watchdog
 	stop    context.CancelFunc // ends the workers
@@ -66,9 +69,12 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{cfg: cfg, epoch: time.Now(), plugins: map[string]*plugin{}, alive: map[*version]struct{}{}, dog: newWatchdog()}
+	h := &Host{cfg: cfg, epoch: time.Now(), plugins: map[string]*plugin{}, interpreting: map[string]*version{}, alive: map[*version]struct{}{}, dog: newWatchdog()}
 	if err := h.makeRuntime(ctx); err != nil {
 		return nil, err
+	}
+	for n := range h.cfg.Interpreters {
+		h.interpreters = append(h.interpreters, &interpreter{host: h, name: h.cfg.Interpreters[n].Name, given: &h.cfg.Interpreters[n], refs: 1})
 	}
 	background, stop := context.WithCancel(context.Background())
 	h.stop = stop
@@ -260,7 +266,7 @@ func (h *Host) acquire(name string) (*version, error) {
 func (h *Host) unknown(name string) error {
 	names := sortedKeys(h.plugins)
 	if len(h.cfg.Only) > 0 {
-		names = folderNames(h.cfg.Dir)
+		names = h.folderNames()
 	}
 	where := ""
 	if h.cfg.Dir != "" {
@@ -348,6 +354,9 @@ func (h *Host) Close(ctx context.Context) error {
 			p.current.release()
 		}
 	}
+	for _, t := range h.interpreters {
+		t.release()
+	}
 	if err := h.closeRuntime(context.WithoutCancel(ctx)); err != nil {
 		return abi.Errorf(abi.CodeInternal, "closing the host: %w", err)
 	}
@@ -402,19 +411,26 @@ func (h *Host) Versions(name string) ([]VersionInfo, error) {
 	return info.Versions, err
 }
 
-// names of files in the plugin folder that belong to the plugin name.
-func pluginFiles(dir, name string) []string {
-	return []string{filepath.Join(dir, name+".wasm"), filepath.Join(dir, name+".json")}
+// names of files in the plugin folder that belong to the plugin name, where scripts end in the extensions.
+func pluginFiles(dir, name string, scripts []string) []string {
+	files := []string{filepath.Join(dir, name+".wasm"), filepath.Join(dir, name+".json")}
+	for _, ext := range scripts {
+		files = append(files, filepath.Join(dir, name+ext))
+	}
+	return files
 }
 
-// folderNames lists the plugins in a folder, loaded or not, for messages.
-func folderNames(dir string) (names []string) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.wasm"))
+// folderNames lists the plugins in the folder, loaded or not, for messages; the caller holds mu.
+func (h *Host) folderNames() (names []string) {
+	files, err := os.ReadDir(h.cfg.Dir)
 	if err != nil {
 		return nil
 	}
-	for _, f := range files {
-		names = append(names, strings.TrimSuffix(filepath.Base(f), ".wasm"))
+	for _, file := range files {
+		ext := filepath.Ext(file.Name())
+		if name := strings.TrimSuffix(file.Name(), ext); abi.ValidName(name) && (ext == ".wasm" || h.interpreterAt(ext) != nil) {
+			names = append(names, name)
+		}
 	}
 	return names
 }

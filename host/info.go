@@ -20,6 +20,9 @@ type (
 const (
 	FormExtism = abi.FormExtism // functions are exports; input and output go through the kernel
 	FormWASI   = abi.FormWASI   // a command: stdin to stdout, exit code
+	FormScript = abi.FormScript // a file that an interpreter runs; its functions are those that the script exports
+
+	FormInterpreter = abi.FormInterpreter // it runs scripts, and has no function of its own
 )
 
 // The states of plugins.

@@ -113,13 +113,20 @@ func inspect(r *resolved, limits abi.Limits) (shape, error) {
 	slices.Sort(s.imports)
 	s.imports = slices.Compact(s.imports)
 	if s.memory > limits.Memory {
-		return s, abi.Errorf(abi.CodeMemoryLimit, "it needs %d bytes of memory to start, the limit is %d; raise memory.max_pages in the manifest",
-			s.memory, limits.Memory)
+		return s, memoryToStart(s.memory, limits.Memory)
 	}
-	if len(s.functions) == 0 {
+	if t := r.manifest.Taskhost; t != nil && len(t.Interprets) > 0 {
+		if err := s.interprets(modules[mainModule], t.Interprets); err != nil {
+			return s, err
+		}
+	} else if len(s.functions) == 0 {
 		return s, abi.Errorf(abi.CodeRefused, "it exports no function that can be called: want one without parameters and with no result or one i32, or _start")
 	}
 	return s, s.applyManifest(&r.manifest)
+}
+
+func memoryToStart(need, limit int64) error {
+	return abi.Errorf(abi.CodeMemoryLimit, "it needs %d bytes of memory to start, the limit is %d; raise memory.max_pages in the manifest", need, limit)
 }
 
 var componentMagic = []byte{0, 'a', 's', 'm', 0x0d, 0, 1, 0}
@@ -220,7 +227,7 @@ func (s *shape) applyManifest(m *abi.Manifest) error {
 	if t := m.Taskhost; t != nil && len(t.Functions) > 0 {
 		for _, name := range sortedKeys(t.Functions) {
 			if !slices.Contains(s.functions, name) {
-				return abi.Errorf(abi.CodeRefused, "the manifest's taskhost.functions describes %q, which the module does not have; it has %s",
+				return abi.Errorf(abi.CodeRefused, "the manifest's taskhost.functions describes %q, which it does not have; it has %s",
 					name, listed(s.functions))
 			}
 		}

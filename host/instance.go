@@ -45,6 +45,7 @@ type instance struct {
 	spoke    bool         // the guest reported progress
 	failed   api.Function // what has been entered and did not return, until the error is described
 	trapped  error        // and the engine's error
+	place    string       // where in a script it failed, as the interpreter tells
 	stdio    stdio
 	callVars vars // those of a call that brings its own; taken when it is over
 
@@ -52,6 +53,8 @@ type instance struct {
 	vars  vars
 	lines logRing // taken after each call
 	http  httpState
+
+	scriptNames []string // the functions of the script that it has loaded, in the interpreter's order
 
 	drew   int    // random bytes so far
 	size   uint32 // pages of the modules' memories after the last call, as these see them
@@ -102,7 +105,7 @@ func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(a
 		e.Message += ", while waiting for memory: the plugins together have all that they may"
 		return nil, e
 	}
-	i := &instance{v: v, funcs: make([]api.Function, len(v.functions))}
+	i := &instance{v: v, funcs: make([]api.Function, max(len(v.functions), 1))}
 	i.meter = meter{budget: v.host.budget, inst: i, prepaid: need}
 	i.memory = v.host.memory.NewAllocator(uint64(v.limits.Memory), linmem.Meter{Grow: i.meter.grow, Free: i.meter.free})
 	i.ctx.inst = i
@@ -127,7 +130,9 @@ func (v *version) newInstance(ctx context.Context, call *abi.Call, report func(a
 	case v.snapshot != nil:
 		err = i.adopt(v.snapshot)
 	case v.form != FormWASI:
-		err = i.initialise()
+		if err = i.initialise(); err == nil && v.script != nil {
+			err = i.loadScript()
+		}
 	}
 	cause := i.stop.disarm()
 	i.end()
@@ -260,7 +265,7 @@ func (i *instance) begin(ctx context.Context, call *abi.Call, report func(abi.Pr
 	if call.Vars != nil {
 		i.callVars = vars{values: call.Vars}
 	}
-	i.failed, i.trapped = nil, nil
+	i.failed, i.trapped, i.place = nil, nil, ""
 	i.logged = 0
 	i.badInput, i.spoke = false, false
 	i.meter.starved = false
@@ -278,14 +283,18 @@ func (i *instance) end() {
 
 // run makes one call of the function with that number. Intact is false when the guest was interrupted, trapped or exited.
 func (i *instance) run(ctx context.Context, call *abi.Call, function int, began time.Duration, report func(abi.Progress)) (out []byte, intact bool, err error) {
-	f := i.function(function, call.Function)
+	slot, name, param := function, call.Function, uint64(0)
+	if s := i.v.script; s != nil {
+		slot, name, param = 0, abi.FuncScriptCall, s.numbers[function]
+	}
+	f := i.function(slot, name)
 	if f == nil {
 		return nil, false, abi.Errorf(abi.CodeInternal, "function %s is gone", call.Function)
 	}
 	i.begin(ctx, call, report)
 	i.watch.Begin() // settle ends it
 	i.stop.arm(ctx, began, i.v.limits.RunTime)
-	err = i.enter(f, call.Input)
+	err = i.enter(f, param, call.Input)
 	cause := i.stop.disarm()
 	i.ticks = 0
 	for _, m := range i.modules {
@@ -295,7 +304,7 @@ func (i *instance) run(ctx context.Context, call *abi.Call, function int, began 
 		out, err = i.outcome()
 		intact = cause == nil
 	} else {
-		i.funcs[function], i.failed = nil, f
+		i.funcs[slot], i.failed = nil, f
 		out, err = i.unwound(err, cause)
 	}
 	if err != nil {
@@ -326,14 +335,15 @@ func (i *instance) function(number int, name string) api.Function {
 	return f
 }
 
-// enter gives the guest its input and runs the function. The error is wazero's.
-func (i *instance) enter(f api.Function, input []byte) error {
+// enter gives the guest its input and runs the function; only an interpreter's takes the parameter. The error is wazero's.
+func (i *instance) enter(f api.Function, param uint64, input []byte) error {
 	i.result[0] = 0
 	if i.v.form == FormWASI {
 		i.stdio.begin(input)
 	} else if err := i.kernel.Begin(&i.ctx, input); err != nil {
 		return err
 	}
+	i.result[0] = param
 	return f.CallWithStack(&i.ctx, i.result[:])
 }
 

@@ -17,11 +17,14 @@ type sandbox struct {
 }
 
 func sandboxFor(isolation abi.Isolation, form Form, modules []compiled, folders bool) sandbox {
+	if form == FormInterpreter {
+		return sandbox{how: "scripts have sandboxes of their own"}
+	}
 	switch isolation {
 	case abi.IsolationFresh:
 		return sandbox{how: "an instance for each call"}
 	case abi.IsolationReuse:
-		if form == FormExtism {
+		if form != FormWASI {
 			return sandbox{keep: true, how: "instances serve one call after another; state survives"}
 		}
 	}

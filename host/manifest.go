@@ -158,6 +158,9 @@ func checkTaskhost(t *abi.ManifestTaskhost) (key, problem string) {
 	case t.MaxKernelBytes > 0 && t.MaxKernelBytes < pageSize:
 		return "taskhost.max_kernel_bytes", "must be at least 65536"
 	}
+	if problem := extensionsProblem(t.Interprets); problem != "" {
+		return "taskhost.interprets", problem
+	}
 	if len(t.StubImports) > maxStubPatterns {
 		return "taskhost.stub_imports", fmt.Sprintf("at most %d", maxStubPatterns)
 	}

@@ -75,6 +75,9 @@ func (i *instance) reported(code uint32, msg []byte) *abi.Error {
 		e.Code = abi.CodeInvalid
 	}
 	switch {
+	case len(msg) > 0 && i.v.form == FormScript:
+		said, place := scriptFailure(string(msg))
+		e.Message, i.place = clip(said, maxMessage), clip(place, maxStackText)
 	case len(msg) > 0:
 		e.Message = clip(string(msg), maxMessage)
 	case i.v.form == FormWASI:

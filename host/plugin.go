@@ -85,7 +85,7 @@ func (h *Host) load(ctx context.Context, name string, r *resolved) error {
 	same := false
 	if p := h.plugins[name]; p != nil {
 		metrics = p.metrics
-		same = p.current != nil && p.current.source.digest == r.digest
+		same = p.current != nil && p.current.source.digest == r.digest && (r.script == nil || p.current.runner == h.interpreterAt(r.extension()))
 	}
 	h.mu.RUnlock()
 	if same {
@@ -145,6 +145,9 @@ func (h *Host) activate(v *version, kind EventKind, took time.Duration) error {
 	p.current = v
 	p.refused = nil
 	h.alive[v] = struct{}{}
+	if delete(h.interpreting, v.name); v.form == FormInterpreter {
+		h.interpreting[v.name] = v
+	}
 	if kind == EventLoad {
 		if old != nil {
 			p.toFront(&record{old.source, old.loadedAt}) // it may have been rolled back to
@@ -187,6 +190,7 @@ func (h *Host) remove(name string) {
 	h.mu.Lock()
 	p := h.plugins[name]
 	delete(h.plugins, name)
+	delete(h.interpreting, name)
 	h.mu.Unlock()
 	if p == nil {
 		return

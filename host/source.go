@@ -19,8 +19,11 @@ import (
 
 // Source is what a version is made from.
 type Source struct {
-	// Wasm is the module; empty if the manifest lists the modules.
+	// Wasm is the module; empty if the manifest lists the modules, or there is a script.
 	Wasm []byte
+	// Script is the text of a script, and File the name of its file, without a folder: its extension tells which interpreter runs it.
+	Script []byte
+	File   string
 	// Manifest may be nil. Its relative paths are relative to Base.
 	Manifest *abi.Manifest
 	// Base is the folder that relative paths start from. Default: the working directory.
@@ -30,12 +33,13 @@ type Source struct {
 }
 
 // ReadSource reads the files of a plugin in a folder, NAME.wasm and NAME.json, of which one may be missing, as a host does that watches
-// the folder. limit bounds each module. Errors are those of a file that is refused; that of a plugin without files wraps fs.ErrNotExist.
-func ReadSource(dir, name string, limit int64) (Source, error) {
+// the folder; or instead of the module a script, which has one of the extensions. limit bounds each module. Errors are those of a file that
+// is refused; that of a plugin without files wraps fs.ErrNotExist.
+func ReadSource(dir, name string, limit int64, scripts ...string) (Source, error) {
 	if !abi.ValidName(name) {
 		return Source{}, invalidName(name)
 	}
-	return readSource(dir, name, limit)
+	return readSource(dir, name, limit, scripts)
 }
 
 // Digest names the version that the source makes, and reads the modules that its manifest lists. limit bounds each module.
@@ -64,11 +68,16 @@ type resolved struct {
 	manifest abi.Manifest
 	base     string
 	path     string
+	script   []byte // of a plugin without modules; nil: it has modules
+	file     string // the name of the script's file
 	digest   abi.Digest
 	files    []string // the files that it was read from
 }
 
+func (r *resolved) extension() string { return filepath.Ext(r.file) }
+
 func (r *resolved) size() (n int64) {
+	n = int64(len(r.script))
 	for _, m := range r.modules {
 		if n += int64(len(m.wasm)); m.wasm == nil {
 			n += m.bytes
@@ -77,8 +86,8 @@ func (r *resolved) size() (n int64) {
 	return n
 }
 
-// readSource reads NAME.wasm and NAME.json of a folder, of which one may be missing.
-func readSource(dir, name string, limit int64) (Source, error) {
+// readSource reads NAME.wasm or NAME and the extension of a script, and NAME.json.
+func readSource(dir, name string, limit int64, scripts []string) (Source, error) {
 	src := Source{Base: dir}
 	file := filepath.Join(dir, name+".json")
 	data, err := readFile(file, manifestLimit(limit))
@@ -95,15 +104,42 @@ func readSource(dir, name string, limit int64) (Source, error) {
 		}
 		return src, err
 	}
-	if src.Manifest != nil && len(src.Manifest.Wasm) > 0 {
-		return src, nil
+	listed := src.Manifest != nil && len(src.Manifest.Wasm) > 0
+	found, err := codeFile(dir, name, scripts, listed)
+	if err != nil || listed {
+		return src, err
 	}
-	src.Path = filepath.Join(dir, name+".wasm")
-	src.Wasm, err = readFile(src.Path, limit)
+	src.Path = filepath.Join(dir, found)
+	data, err = readFile(src.Path, limit)
+	if found != name+".wasm" {
+		src.Script, src.File = data, found
+		return src, err
+	}
+	src.Wasm = data
 	if errors.Is(err, fs.ErrNotExist) {
 		err = abi.Errorf(abi.CodeInvalid, "%s.json: wasm: lists no module, and there is no %s.wasm beside it", name, name)
 	}
 	return src, err
+}
+
+// codeFile finds the file that has a plugin's code: the module, unless there is a script. Of two files none is chosen, and a script goes
+// with no list of modules.
+func codeFile(dir, name string, scripts []string, listed bool) (string, error) {
+	var found []string
+	for _, ext := range append([]string{".wasm"}, scripts...) {
+		if _, err := os.Stat(filepath.Join(dir, name+ext)); err == nil && !(listed && ext == ".wasm") {
+			found = append(found, name+ext)
+		}
+	}
+	switch {
+	case len(found) > 1:
+		return "", abi.Errorf(abi.CodeInvalid, "%s and %s cannot both be the plugin %s: remove one, or give it another name", found[0], found[1], name)
+	case len(found) == 1 && listed:
+		return "", abi.Errorf(abi.CodeInvalid, "%s.json: wasm: lists modules, and there is the script %s: give one of them another name", name, found[0])
+	case len(found) == 0:
+		return name + ".wasm", nil
+	}
+	return found[0], nil
 }
 
 // resolve reads the modules that the manifest names and checks sizes and hashes.
@@ -115,7 +151,11 @@ func (s Source) resolve(limit int64) (*resolved, error) {
 			return nil, abi.Errorf(abi.CodeInvalid, "manifest: %s: %s", key, problem)
 		}
 	}
-	if len(r.manifest.Wasm) == 0 {
+	if s.File != "" {
+		if err := r.takeScript(s, limit); err != nil {
+			return nil, err
+		}
+	} else if len(r.manifest.Wasm) == 0 {
 		if int64(len(s.Wasm)) > limit {
 			return nil, moduleTooLarge(s.Path, int64(len(s.Wasm)), limit)
 		}
@@ -163,6 +203,9 @@ func (r *resolved) readModules(limit int64) error {
 
 // makeDigest names the version: the module's own sha256 if nothing else decides what it does.
 func (r *resolved) makeDigest() abi.Digest {
+	if r.script != nil {
+		return r.scriptDigest()
+	}
 	sums := make([][sha256.Size]byte, len(r.modules))
 	for i, m := range r.modules {
 		sums[i] = sha256.Sum256(m.wasm)

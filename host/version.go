@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -33,8 +34,10 @@ type version struct {
 	maxInst   int
 	loadedAt  time.Time
 
-	modules  []compiled // main last
-	stand    *standIn   // the stubs of imports that nobody provides; nil: there are none
+	modules  []compiled   // main last
+	runner   *interpreter // whose modules these are; nil: they are the version's own
+	script   *script      // nil: it is none
+	stand    *standIn     // the stubs of imports that nobody provides; nil: there are none
 	mounts   []mount
 	egress   *egress.Client
 	metrics  *metricBook
@@ -64,10 +67,6 @@ type mount struct {
 // newVersion compiles a source and checks that it starts. The caller is its first reference.
 func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics *metricBook) (_ *version, err error) {
 	v := &version{host: h, name: name, source: r, metrics: metrics, loadedAt: time.Now()}
-	full, err := r.unstash()
-	if err != nil {
-		return nil, err
-	}
 	v.limits = manifestLimits(h.cfg.Limits, &r.manifest)
 	if v.fuel = v.limits.Fuel; v.fuel == 0 {
 		v.fuel = instrument.Unlimited
@@ -86,13 +85,6 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 		}
 	}
 	v.isolation = cmp.Or(h.cfg.Isolation, v.isolation)
-	if v.shape, err = inspect(full, v.limits); err != nil {
-		return nil, err
-	}
-	v.numbers = make(map[string]int, len(v.functions))
-	for n, name := range v.functions {
-		v.numbers[name] = n
-	}
 	v.pool = newPool(v, v.maxInst)
 	v.refs.Store(1)
 	defer func() {
@@ -106,12 +98,9 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 	if err = v.mountPaths(); err != nil {
 		return nil, err
 	}
-	for _, m := range full.modules {
-		c, err := h.compile(ctx, v.relink(m), v.limits.Stack)
-		if err != nil {
-			return nil, abi.Errorf(abi.CodeRefused, "%s does not compile: %w", moduleWord(m.name), err)
-		}
-		v.modules = append(v.modules, c)
+	full, err := v.compile(ctx)
+	if err != nil {
+		return nil, err
 	}
 	if len(v.stubs) > 0 {
 		if v.stand, err = h.instantiateStubs(ctx, v.stubs); err != nil {
@@ -125,6 +114,10 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 		return nil, err
 	}
 	i.lines.take() // of no call
+	if err = v.settleFunctions(i); err != nil {
+		v.pool.discard(i)
+		return nil, err
+	}
 	v.hintAtStart(full, i)
 	if v.sandbox.restore {
 		if v.snapshot, err = i.snapshot(); err != nil {
@@ -134,12 +127,58 @@ func (h *Host) newVersion(ctx context.Context, name string, r *resolved, metrics
 	}
 	i.slim()
 	h.stash(r)
-	if v.sandbox.restore || v.sandbox.keep {
+	if (v.sandbox.restore || v.sandbox.keep) && v.form != FormInterpreter {
 		v.pool.put(i)
 	} else {
 		v.pool.discard(i)
 	}
 	return v, nil
+}
+
+// compile inspects and compiles the version's modules, or takes those of the interpreter that runs it. full has the source's modules in memory.
+func (v *version) compile(ctx context.Context) (full *resolved, err error) {
+	r := v.source
+	if r.script != nil {
+		return r, v.takeRunner(ctx)
+	}
+	if full, err = r.unstash(); err != nil {
+		return nil, err
+	}
+	if v.shape, err = inspect(full, v.limits); err != nil {
+		return nil, err
+	}
+	if v.form == FormInterpreter {
+		v.runner = &interpreter{host: v.host, name: v.name, source: r, shape: v.shape, refs: 1}
+		v.modules, err = v.runner.modules(ctx, v.limits.Stack)
+		return full, err
+	}
+	for _, m := range full.modules {
+		c, err := v.host.compile(ctx, v.relink(m), v.limits.Stack)
+		if err != nil {
+			return nil, abi.Errorf(abi.CodeRefused, "%s does not compile: %w", moduleWord(m.name), err)
+		}
+		v.modules = append(v.modules, c)
+	}
+	return full, nil
+}
+
+// settleFunctions numbers the functions. Those of a script are known once it was loaded, by the first instance.
+func (v *version) settleFunctions(first *instance) error {
+	if v.script != nil {
+		v.script.names = first.scriptNames
+		v.functions = slices.Sorted(slices.Values(first.scriptNames))
+		if err := v.applyManifest(&v.source.manifest); err != nil {
+			return err
+		}
+	}
+	v.numbers = make(map[string]int, len(v.functions))
+	for n, name := range v.functions {
+		v.numbers[name] = n
+	}
+	if v.script != nil {
+		v.script.number(v.functions)
+	}
+	return nil
 }
 
 // mountPaths opens the folders that the manifest grants.
@@ -205,6 +244,10 @@ func (v *version) resolveFunction(name string) (string, int, error) {
 	if n, ok := v.numbers[name]; ok {
 		return name, n, nil
 	}
+	if v.form == FormInterpreter {
+		return name, 0, abi.Errorf(abi.CodeInvalid, "it is an interpreter, which has no function of its own: it runs the plugins whose files end in %s",
+			listed(v.source.manifest.Taskhost.Interprets))
+	}
 	if name == "" {
 		return "", 0, abi.Errorf(abi.CodeInvalid, "it has several functions and none is named process: write %s:FUNCTION with one of %s",
 			v.name, listed(v.functions))
@@ -229,8 +272,10 @@ func (v *version) close() {
 	if v.snapshot != nil {
 		v.snapshot.close()
 	}
-	for _, m := range v.modules {
-		_ = m.compiled.Close(context.Background())
+	if v.runner != nil {
+		v.runner.release()
+	} else {
+		closeModules(v.modules)
 	}
 	if v.stand != nil {
 		v.stand.close()
