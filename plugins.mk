@@ -1,8 +1,9 @@
 # Builds every plugin from source. Included by the Makefile; "make -f plugins.mk plugins" works too.
 #
-#   plugins           the shipped plugins and those of testdata
+#   plugins           the shipped plugins and those of testdata, and the interpreters
 #   plugins-shipped   $(BUILD)/plugins: needs Go alone
 #   plugins-testdata  $(BUILD)/testdata: the plugins of other languages, and small guests, hostile ones among them, for the tests of the host
+#   interpreters      $(BUILD)/interpreters: what runs scripts; needs clang and npm, and says so where there is no such thing
 #   toolchains        checks the other languages' tools; as root on Debian it installs what is missing (TOOLCHAINS=check: never)
 #   test-plugins      tests of the shipped plugins on this machine's own platform, then of what was built, on the host
 
@@ -25,6 +26,11 @@ CONTRACT := $(TESTS)/contract
 SMALL    := $(TESTS)/small
 TOOLS    := $(BUILD)/.toolchains
 THEIRS   := $(BUILD)/sources
+QUICKJS  := $(THEIRS)/quickjs
+
+INTERPRETERS := $(BUILD)/interpreters
+# Where the CLI takes them from when it is built.
+EMBEDDED     := internal/builtin/interpreters
 
 # The same sources give the same bytes: no paths, no version control state, no debug information.
 GO_WASM    = GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
@@ -67,13 +73,16 @@ testdata += $(commands)
 # Plugins made with Extism's PDKs for several languages, ready-made: its Go SDK carries them.
 testdata += $(patsubst %,$(TESTS)/extism/%.wasm,hello count_vowels count_vowels_std replace hello_haskell) $(TESTS)/embedder/host_multiple.wasm
 
-.PHONY: plugins plugins-shipped plugins-testdata toolchains test-plugins
+SELF := $(MAKE) --no-print-directory $(if $(filter plugins.mk,$(firstword $(MAKEFILE_LIST))),-f plugins.mk)
+
+.PHONY: plugins plugins-shipped plugins-testdata interpreters toolchains test-plugins
 plugins: plugins-shipped plugins-testdata $(TESTS)/axe.js
+	@$(SELF) interpreters
 plugins-shipped: $(shipped)
 plugins-testdata: $(testdata)
 
 $(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load $(CONTRACT) $(SMALL) $(TESTS)/stubs $(TESTS)/embedder $(TESTS)/extism $(TESTS)/lines \
-$(COMMANDS) $(COMMANDS)/scripts $(THEIRS)/sqlite $(THEIRS)/zstd $(THEIRS)/zig:
+$(COMMANDS) $(COMMANDS)/scripts $(THEIRS)/sqlite $(THEIRS)/zstd $(THEIRS)/zig $(INTERPRETERS) $(QUICKJS):
 	@mkdir -p $@
 
 toolchains:
@@ -82,7 +91,7 @@ toolchains:
 	@touch $(TOOLS)
 
 $(TOOLS): testdata/toolchains.sh
-	@$(MAKE) --no-print-directory $(if $(filter plugins.mk,$(firstword $(MAKEFILE_LIST))),-f plugins.mk) toolchains
+	@$(SELF) toolchains
 
 test-plugins: plugins
 	cd plugins && $(GO) vet ./... && $(GO) test ./...
@@ -109,6 +118,40 @@ endef
 $(foreach n,$(filter-out agent,$(shipped_names)),$(eval $(call processor,$(n))))
 
 $(SHIPPED)/%.json: | $(SHIPPED)
+	@cp $< $(new) && $(publish)
+
+# --- interpreters
+
+# "make build" makes them too, and needs no more than Go.
+interpreters:
+	@if CLANG='$(CLANG)' NPM='$(NPM)' testdata/toolchains.sh interpreters; then $(SELF) $(addprefix $(EMBEDDED)/,js.wasm js.json); \
+		else echo "This build runs no JavaScript: that needs clang, lld, wasi-libc and npm (make toolchains), and then: make interpreters"; fi
+
+# The C source of QuickJS comes with an npm package that has it for its own use.
+QUICKJS_PACKAGE = qjsc-0.3.0
+JS              = plugins/interpreters/js
+$(QUICKJS)/quickjs.c: $(JS)/quickjs.sha256 | $(QUICKJS)
+	cd $(@D) && $(NPM) pack --silent $(subst qjsc-,qjsc@,$(QUICKJS_PACKAGE)) >/dev/null && sha256sum --quiet -c $(abspath $<) && \
+		tar xzf $(QUICKJS_PACKAGE).tgz --strip-components=3 --touch package/deps/quickjs_2021_03_27 && rm $(QUICKJS_PACKAGE).tgz
+
+# It is made for Emscripten, as far as it knows, which has no threads either, but may check its stack. Its warnings are its own.
+quickjs := $(patsubst %,$(QUICKJS)/%.o,quickjs cutils libregexp libunicode libbf)
+$(quickjs): $(QUICKJS)/%.o: $(QUICKJS)/quickjs.c $(JS)/wasi.h
+	$(filter-out -Wall -Wextra -Werror,$(CLANG_WASI)) -w -fwrapv -include $(JS)/wasi.h -DEMSCRIPTEN -DCONFIG_STACK_CHECK -DCONFIG_BIGNUM \
+		-D_GNU_SOURCE -DCONFIG_VERSION='"2021-03-27"' -c -o $@ $(QUICKJS)/$*.c
+
+$(QUICKJS)/prelude.inc: $(JS)/prelude.js | $(QUICKJS)
+	@od -An -v -tx1 $< | sed 's/ *\(..\)/0x\1,/g' > $@
+
+$(INTERPRETERS)/js.wasm: $(addprefix $(JS)/,js.c number.c wasi.h) sdk/c/taskhost.h $(quickjs) $(QUICKJS)/prelude.inc | $(INTERPRETERS)
+	$(CLANG_WASI) -mexec-model=reactor -fwrapv -D_GNU_SOURCE -Isdk/c -isystem $(QUICKJS) -Wl,--stack-first -Wl,-z,stack-size=1048576 \
+		-o $(new) $(JS)/js.c $(JS)/number.c $(quickjs)
+	@$(publish)
+
+$(INTERPRETERS)/js.json: $(JS)/js.json | $(INTERPRETERS)
+	@cp $< $(new) && $(publish)
+
+$(EMBEDDED)/%: $(INTERPRETERS)/%
 	@cp $< $(new) && $(publish)
 
 # --- the same processor in several languages, and programs that know nothing of taskhost

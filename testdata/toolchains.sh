@@ -3,6 +3,7 @@
 #
 #   toolchains.sh check     says what is missing, and fails when something is
 #   toolchains.sh install   the same, but as root on a Debian system installs it with apt-get first
+#   toolchains.sh interpreters   fails when what builds the interpreters is missing, and says nothing
 #
 # Environment: CLANG, RUSTC, WAT2WASM, NPM, GO: the commands to use.
 set -u
@@ -69,6 +70,10 @@ missing() {
 	has curl || echo curl ca-certificates
 }
 
+if [ "${1:-}" = interpreters ]; then
+	c_works && has "$NPM"
+	exit
+fi
 if ! go_works; then
 	echo "toolchains: $GO does not work; install Go 1.26 or later" >&2
 	exit 1

@@ -31,7 +31,10 @@ func loadJS() (host.Source, error) {
 		return host.Source{}, abi.Errorf(abi.CodeRefused, "this taskhost was built without JavaScript, for want of clang: have make build it where there is one, "+
 			"or put js.wasm and js.json of another build into the plugin folder")
 	}
-	return host.Source{
-		Wasm: wasm, Path: "js.wasm", Manifest: &abi.Manifest{Taskhost: &abi.ManifestTaskhost{Description: "JavaScript by QuickJS"}},
-	}, nil
+	text, err := files.ReadFile("interpreters/js.json")
+	if err != nil {
+		return host.Source{}, abi.Errorf(abi.CodeInternal, "the manifest of the interpreter: %w", err)
+	}
+	m, err := host.ParseManifest("js.json", text)
+	return host.Source{Wasm: wasm, Path: "js.wasm", Manifest: m}, err
 }

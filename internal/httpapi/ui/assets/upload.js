@@ -5,7 +5,7 @@ const input = form.querySelector('input[type="file"]');
 const name = form.querySelector('input[name="name"]');
 const drop = document.getElementById('drop');
 
-const base = (file) => file.name.replace(/\.(wasm|json)$/i, '');
+const base = (file) => file.name.replace(/\.(wasm|json|m?[jt]s)$/i, '');
 
 // A manifest belongs to the module of the same name; alone it is a new manifest for the plugin of that name.
 function pairs(files, only) {
@@ -13,7 +13,7 @@ function pairs(files, only) {
   for (const f of files) {
     const key = base(f);
     const pair = found.get(key) ?? { name: key };
-    if (/\.json$/i.test(f.name)) pair.manifest = f; else pair.wasm = f;
+    if (/\.json$/i.test(f.name)) pair.manifest = f; else if (/\.wasm$/i.test(f.name)) pair.wasm = f; else pair.script = f;
     found.set(key, pair);
   }
   const all = [...found.values()];
@@ -49,6 +49,7 @@ function send(pair) {
   const row = line(pair);
   const data = new FormData();
   if (pair.wasm) data.append('wasm', pair.wasm);
+  if (pair.script) data.append('script', pair.script);
   if (pair.manifest) data.append('manifest', pair.manifest);
   const xhr = new XMLHttpRequest();
   xhr.open('PUT', `/v1/plugins/${encodeURIComponent(pair.name)}`);
