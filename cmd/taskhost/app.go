@@ -66,7 +66,7 @@ func (a *app) program() *cli.App {
 		Name:      "taskhost",
 		Usage:     "run tasks whose code is sandboxed WebAssembly plugins",
 		UsageText: "taskhost COMMAND [FLAGS] [ARGUMENTS]   flags may stand anywhere; after -- everything is an argument",
-		Description: "A plugin is a .wasm file in the plugin folder: -p DIR, else $TASKHOST_PLUGINS, else ./plugins.\n" +
+		Description: "A plugin is a .wasm or .js file in the plugin folder: -p DIR, else $TASKHOST_PLUGINS, else ./plugins.\n" +
 			"With --data DIR, or $TASKHOST_DATA, tasks are kept in a folder and outlast the command.\n" +
 			"With --server URL, or $TASKHOST_SERVER, they are those of a server.\n" +
 			"Exit codes: 0 done, 1 the task failed, 2 wrong usage, 3 plugin or task not found or refused, 124 timed out, 130 cancelled.",

@@ -102,11 +102,11 @@ func (a *app) pluginDir(c *cli.Context) (string, error) {
 	st, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", usagef("there is no plugin folder %s (from %s): name one with -p DIR or $TASKHOST_PLUGINS, or make it and put .wasm files in", dir, from)
+		return "", usagef("there is no plugin folder %s (from %s): name one with -p DIR or $TASKHOST_PLUGINS, or make it and put .wasm or .js files in", dir, from)
 	case err != nil:
 		return "", usagef("plugin folder %s (from %s): %v", dir, from, errors.Unwrap(err))
 	case !st.IsDir():
-		return "", usagef("%s (from %s) is not a folder; -p takes the folder that holds the .wasm files", dir, from)
+		return "", usagef("%s (from %s) is not a folder; -p takes the folder that holds the .wasm and .js files", dir, from)
 	}
 	return dir, nil
 }

@@ -44,7 +44,7 @@ func (a *app) pluginsAction(c *cli.Context) error {
 			return a.printJSON(list)
 		}
 		if len(list) == 0 {
-			a.console.printf("taskhost: there is no plugin in %s yet: put .wasm files in\n", dir)
+			a.console.printf("taskhost: there is no plugin in %s yet: put .wasm or .js files in\n", dir)
 			return nil
 		}
 		return a.printPlugins(list, nil)

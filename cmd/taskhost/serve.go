@@ -36,7 +36,7 @@ func (a *app) serveAction(c *cli.Context) error {
 		return err
 	}
 	if st, err := os.Stat(cfg.Plugins); err != nil || !st.IsDir() {
-		return usagef("there is no plugin folder %s: name one with -p DIR, $TASKHOST_PLUGINS or the key plugins, or make it and put .wasm files in", cfg.Plugins)
+		return usagef("there is no plugin folder %s: name one with -p DIR, $TASKHOST_PLUGINS or the key plugins, or make it and put .wasm or .js files in", cfg.Plugins)
 	}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)

@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"bytes"
 	"encoding/json"
 	"path/filepath"
 	"strings"
@@ -14,17 +15,18 @@ import (
 const target = api.ES2020
 
 // prepare takes the types out of a script, writes what is newer than the interpreter in older words, and leaves every statement in its line,
-// so that stacks tell the lines of the file. What is wrong with the syntax is told here, with line and column.
+// so that stacks tell the lines of the file. A script that needs none of that stays as it is. What is wrong with the syntax is told here, with
+// line and column.
 func prepare(file string, text []byte) ([]byte, error) {
-	loader := api.LoaderJS
-	if ext := filepath.Ext(file); ext == ".ts" || ext == ".mts" {
-		loader = api.LoaderTS
-	}
-	r := api.Transform(string(text), api.TransformOptions{
-		Loader: loader, Sourcefile: file, Target: target, Format: api.FormatDefault, Charset: api.CharsetUTF8, LegalComments: api.LegalCommentsNone,
+	options := api.TransformOptions{
+		Loader: api.LoaderTS, Sourcefile: file, Target: target, Charset: api.CharsetUTF8, LegalComments: api.LegalCommentsNone,
 		Sourcemap: api.SourceMapExternal, SourcesContent: api.SourcesContentExclude, LogLevel: api.LogLevelSilent,
-		TsconfigRaw: `{"compilerOptions": {"verbatimModuleSyntax": false, "experimentalDecorators": true}}`,
-	})
+		TsconfigRaw: `{"compilerOptions": {"experimentalDecorators": true}}`,
+	}
+	if ext := filepath.Ext(file); ext != ".ts" && ext != ".mts" {
+		options.Loader = api.LoaderJS
+	}
+	r := api.Transform(string(text), options)
 	if len(r.Errors) > 0 {
 		m := r.Errors[0]
 		if m.Location == nil {
@@ -32,52 +34,78 @@ func prepare(file string, text []byte) ([]byte, error) {
 		}
 		return nil, abi.Errorf(abi.CodeRefused, "%s:%d:%d: %s", file, m.Location.Line, m.Location.Column+1, m.Text)
 	}
+	if options.Loader == api.LoaderJS {
+		options.Target = api.ESNext
+		if same := api.Transform(string(text), options); bytes.Equal(same.Code, r.Code) {
+			return text, nil
+		}
+	}
 	return inTheirLines(string(r.Code), r.Map), nil
 }
 
-// inTheirLines puts empty lines into code so that each of its lines is where the source map says that it came from, unless it is further
-// down already. Inside of a template nothing changes: what the map says of its lines is where the template begins.
+// inTheirLines moves the lines of code to where the source map says that they came from: down by empty lines, and up by putting them behind
+// the line before. Inside of a template nothing changes: what the map says of its lines is where the template begins.
 func inTheirLines(code string, sourceMap []byte) []byte {
 	from := origins(sourceMap)
 	var b strings.Builder
 	at := 0
+	before := "" // the line before, without its end; empty: nothing can be put behind it
 	for n, line := range strings.SplitAfter(code, "\n") {
-		if n < len(from) {
-			for ; at < from[n]; at++ {
+		text := strings.TrimSuffix(line, "\n")
+		begins := n < len(from) && from[n].begins
+		switch {
+		case before == "":
+		case begins && at > from[n].line:
+			b.WriteByte(' ')
+			at--
+		default:
+			b.WriteByte('\n')
+		}
+		if begins {
+			for ; at < from[n].line; at++ {
 				b.WriteByte('\n')
 			}
 		}
-		b.WriteString(line)
+		b.WriteString(text)
+		if before = text; text == "" || strings.Contains(text, "//") { // a comment ends with its line
+			b.WriteString(line[len(text):])
+			before = ""
+		}
 		at++
 	}
 	return []byte(b.String())
 }
 
-// origins decodes a source map as far as it is needed here: for each line of the code the line of the source that its beginning came from,
-// from 0. See https://tc39.es/ecma426/. Of what cannot be read nothing is known, which is line 0.
-func origins(sourceMap []byte) []int {
+// origin is where a line came from.
+type origin struct {
+	begins bool // with something that the source has, and not inside of it
+	line   int  // from 0
+}
+
+// origins decodes a source map as far as it is needed here: for each line of the code where its beginning came from. See
+// https://tc39.es/ecma426/. What begins where the thing before began is a part of that.
+func origins(sourceMap []byte) []origin {
 	var m struct {
 		Mappings string `json:"mappings"`
 	}
 	if json.Unmarshal(sourceMap, &m) != nil {
 		return nil
 	}
-	var list []int
+	var list []origin
 	source := 0
 	for line := range strings.SplitSeq(m.Mappings, ";") {
-		from, first := 0, true
-		for segment := range strings.SplitSeq(line, ",") {
+		var o origin
+		for n, segment := range strings.Split(line, ",") {
 			fields, ok := vlq(segment)
 			if !ok || len(fields) < 4 {
 				continue
 			}
 			source += fields[2]
-			if first && fields[0] == 0 {
-				from = source
+			if n == 0 && fields[0] == 0 {
+				o = origin{fields[2] != 0 || fields[3] != 0 || len(list) == 0, min(source, maxLines)}
 			}
-			first = false
 		}
-		list = append(list, min(from, maxLines))
+		list = append(list, o)
 	}
 	return list
 }
