@@ -60,6 +60,8 @@ testdata := $(foreach n,upper-go upper-c upper-rust upper-as upper-wat upper-zig
 testdata += $(patsubst testdata/stubs/%.wat,$(TESTS)/stubs/%.wasm,$(wildcard testdata/stubs/*.wat)) \
 	$(patsubst testdata/embedder/%.c,$(TESTS)/embedder/%.wasm,$(wildcard testdata/embedder/*.c))
 
+testdata += $(TESTS)/lines/lines.wasm $(TESTS)/lines/lines.json
+
 # Programs that nobody wrote for taskhost, each with manifests, see testdata/programs/README.md.
 COMMANDS := $(TESTS)/programs
 commands := $(patsubst %,$(COMMANDS)/%.wasm,gojq glua sqlite zstd) $(COMMANDS)/scripts/words.lua \
@@ -77,7 +79,7 @@ plugins: plugins-shipped plugins-testdata $(TESTS)/axe.js
 plugins-shipped: $(shipped)
 plugins-testdata: $(testdata)
 
-$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load $(CONTRACT) $(SMALL) $(TESTS)/stubs $(TESTS)/embedder $(TESTS)/extism \
+$(SHIPPED) $(TESTS) $(GUESTS) $(BROKEN) $(HOSTILE) $(HOSTILE)/load $(CONTRACT) $(SMALL) $(TESTS)/stubs $(TESTS)/embedder $(TESTS)/extism $(TESTS)/lines \
 $(COMMANDS) $(COMMANDS)/scripts $(THEIRS)/sqlite $(THEIRS)/zstd $(THEIRS)/zig $(INTERPRETERS) $(QUICKJS):
 	@mkdir -p $@
 
@@ -350,6 +352,15 @@ $(HOSTILE)/%.wasm: testdata/hostile/%.c testdata/guests/guest.h | $(HOSTILE) $(T
 $(HOSTILE)/%.wasm: testdata/hostile/%.wat | $(HOSTILE) $(HOSTILE)/load $(TOOLS)
 	$(WAT2WASM) --enable-threads --enable-tail-call --debug-names -o $(new) $<
 	@$(publish)
+
+# --- an interpreter of a small language
+
+$(TESTS)/lines/lines.wasm: testdata/lines/lines.c testdata/guests/guest.h | $(TESTS)/lines $(TOOLS)
+	$(CLANG_WASM) -Itestdata/guests -o $(new) $<
+	@$(publish)
+
+$(TESTS)/lines/lines.json: testdata/lines/lines.json | $(TESTS)/lines
+	@cp $< $(new) && $(publish)
 
 # --- modules that import what nobody provides, and modules that stand in for a plugin's embedder
 

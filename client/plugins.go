@@ -45,11 +45,14 @@ func (c *Client) Versions(ctx context.Context, name string) ([]abi.VersionInfo, 
 	return list.Versions, err
 }
 
-// Upload is what a plugin is made of. One of the two may be missing: a plugin that is there keeps what is not given.
+// Upload is what a plugin is made of: a module or a script, and a manifest. One of the two may be missing: a plugin that is there keeps what
+// is not given.
 type Upload struct {
-	Wasm     []byte // the module
-	Manifest []byte // JSON
-	DryRun   bool   // compile and start it, but leave everything as it is
+	Wasm      []byte // the module
+	Script    []byte // instead of it, the text of a script
+	Extension string // of the script's file, which tells the language, such as ".js"
+	Manifest  []byte // JSON
+	DryRun    bool   // compile and start it, but leave everything as it is
 }
 
 // Upload makes a plugin, or gives one a new version. It becomes current once it has been compiled and started; CodeRefused tells why not, and
@@ -60,39 +63,58 @@ func (c *Client) Upload(ctx context.Context, name string, u Upload) (abi.Version
 	if u.DryRun {
 		r.query.Set("dry_run", "true")
 	}
+	var parts []part
+	if u.Wasm != nil {
+		parts = append(parts, part{"wasm", name + ".wasm", "application/wasm", u.Wasm})
+	}
+	if u.Script != nil {
+		parts = append(parts, part{"script", name + u.Extension, "text/plain", u.Script})
+	}
+	if u.Manifest != nil {
+		parts = append(parts, part{"manifest", name + ".json", "application/json", u.Manifest})
+	}
 	switch {
-	case u.Wasm != nil && u.Manifest != nil:
-		var body bytes.Buffer
-		form := multipart.NewWriter(&body)
-		for _, part := range []struct {
-			name, file, kind string
-			data             []byte
-		}{{"wasm", name + ".wasm", "application/wasm", u.Wasm}, {"manifest", name + ".json", "application/json", u.Manifest}} {
-			h := textproto.MIMEHeader{}
-			h.Set("Content-Disposition", multipart.FileContentDisposition(part.name, part.file))
-			h.Set("Content-Type", part.kind)
-			w, err := form.CreatePart(h)
-			if err == nil {
-				_, err = w.Write(part.data)
-			}
-			if err != nil {
-				return abi.VersionInfo{}, abi.Errorf(abi.CodeInternal, "the upload cannot be put together: %w", err)
-			}
-		}
-		if err := form.Close(); err != nil {
+	case len(parts) == 0:
+		return abi.VersionInfo{}, abi.Errorf(abi.CodeInvalid, "there is neither a module nor a script nor a manifest to upload")
+	case len(parts) == 1 && u.Script == nil:
+		r.body, r.contentType = parts[0].data, parts[0].kind
+	default:
+		if err := r.form(parts); err != nil {
 			return abi.VersionInfo{}, abi.Errorf(abi.CodeInternal, "the upload cannot be put together: %w", err)
 		}
-		r.body, r.contentType = body.Bytes(), form.FormDataContentType()
-	case u.Wasm != nil:
-		r.body, r.contentType = u.Wasm, "application/wasm"
-	case u.Manifest != nil:
-		r.body, r.contentType = u.Manifest, "application/json"
-	default:
-		return abi.VersionInfo{}, abi.Errorf(abi.CodeInvalid, "there is neither a module nor a manifest to upload")
 	}
 	var v abi.VersionInfo
 	err := c.call(ctx, r, &v)
 	return v, err
+}
+
+// part is one file of an upload.
+type part struct {
+	name, file, kind string
+	data             []byte
+}
+
+// form makes the parts the request's body.
+func (r *request) form(parts []part) error {
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	for _, p := range parts {
+		h := textproto.MIMEHeader{}
+		h.Set("Content-Disposition", multipart.FileContentDisposition(p.name, p.file))
+		h.Set("Content-Type", p.kind)
+		w, err := form.CreatePart(h)
+		if err == nil {
+			_, err = w.Write(p.data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := form.Close(); err != nil {
+		return err
+	}
+	r.body, r.contentType = body.Bytes(), form.FormDataContentType()
+	return nil
 }
 
 // Rollback makes an older version of a plugin current again: the one before, or that of a digest.

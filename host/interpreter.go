@@ -177,7 +177,7 @@ func (t *interpreter) label() string {
 func (h *Host) interpreterFor(ext string) (*interpreter, error) {
 	t := h.findInterpreter(ext)
 	if t == nil {
-		return nil, abi.Errorf(abi.CodeUnavailable, "nothing here runs %s files; there is an interpreter for: %s", ext, listed(h.ScriptExtensions()))
+		return nil, abi.Errorf(abi.CodeRefused, "nothing here runs %s files; there is an interpreter for: %s", ext, listed(h.ScriptExtensions()))
 	}
 	if t.given == nil {
 		return t, nil

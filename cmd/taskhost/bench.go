@@ -12,6 +12,7 @@ import (
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host"
+	"github.com/taskhost/taskhost/internal/builtin"
 )
 
 func (a *app) benchCommand() *cli.Command {
@@ -180,7 +181,7 @@ func (s subject) otherVersion(file string) (subject, error) {
 	}
 	source := s.source
 	if s.dir != "" {
-		if source, err = host.ReadSource(s.dir, s.name, abi.DefaultLimits().Module); err != nil {
+		if source, err = host.ReadSource(s.dir, s.name, abi.DefaultLimits().Module, builtin.Extensions()...); err != nil {
 			return other, err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/internal/builtin"
 	"github.com/taskhost/taskhost/manager"
 )
 
@@ -119,7 +120,7 @@ type plugins struct {
 // inFolder are the plugins of a folder.
 func inFolder(dir string) plugins {
 	return plugins{where: "in " + dir + "; see taskhost plugins", has: func(name string) bool {
-		for _, ext := range []string{".wasm", ".json"} {
+		for _, ext := range append([]string{".wasm", ".json"}, builtin.Extensions()...) {
 			if _, err := os.Stat(filepath.Join(dir, name+ext)); err == nil {
 				return true
 			}

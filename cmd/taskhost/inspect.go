@@ -12,6 +12,7 @@ import (
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/client"
 	"github.com/taskhost/taskhost/host"
+	"github.com/taskhost/taskhost/internal/builtin"
 )
 
 func (a *app) inspectCommand() *cli.Command {
@@ -64,7 +65,7 @@ func (a *app) inspectAction(c *cli.Context) error {
 		if err != nil && p.Name == "" {
 			return err
 		}
-		if src, err := host.ReadSource(dir, args[0], p.Limits.Module); err == nil {
+		if src, err := host.ReadSource(dir, args[0], p.Limits.Module, builtin.Extensions()...); err == nil {
 			p.Modules = host.Examine(src, top).Modules
 		}
 		return a.printPlugin(c, p, p)

@@ -10,15 +10,12 @@ import (
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host"
+	"github.com/taskhost/taskhost/internal/builtin"
 )
 
 // isFile tells whether an argument is the name of a file rather than of a plugin.
 func isFile(arg string) bool {
-	switch strings.ToLower(filepath.Ext(arg)) {
-	case ".wasm", ".js", ".ts":
-		return true
-	}
-	return strings.ContainsAny(arg, `/\`)
+	return strings.EqualFold(filepath.Ext(arg), ".wasm") || script(arg) || strings.ContainsAny(arg, `/\`)
 }
 
 // fileName is what a plugin of a file is called.
@@ -31,10 +28,7 @@ func fileName(file string) string {
 }
 
 // script tells whether a file is a plugin that an interpreter runs.
-func script(file string) bool {
-	ext := strings.ToLower(filepath.Ext(file))
-	return ext == ".js" || ext == ".ts"
-}
+func script(file string) bool { return slices.Contains(builtin.Extensions(), filepath.Ext(file)) }
 
 // readPlugin reads a module's file and the manifest beside it. Of a file that is a manifest alone it reads the modules that it lists.
 func readPlugin(file string) (host.Source, error) {

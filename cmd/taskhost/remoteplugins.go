@@ -26,7 +26,7 @@ func (a *app) pluginCommands() []*cli.Command {
 			Flags: slices.Concat(a.commonFlags(), addressFlags()), Action: a.pluginsAction,
 		},
 		{
-			Name: "upload", Usage: "give a server a plugin, or a new version of one", UsageText: "taskhost plugins upload [--name NAME] [--manifest FILE.json] FILE.wasm|FILE.json",
+			Name: "upload", Usage: "give a server a plugin, or a new version of one", UsageText: "taskhost plugins upload [--name NAME] [--manifest FILE.json] FILE.wasm|FILE.js|FILE.json",
 			Description: "The server compiles and starts the module first; if that fails, nothing changes and the exit code is 3. The plugin is called as the file is, without\n" +
 				"its extension, and the manifest is the .json file beside it, if there is one.",
 			Flags: serverFlags(
@@ -98,7 +98,7 @@ func (a *app) remotePlugins(c *cli.Context) error {
 func (a *app) uploadAction(c *cli.Context) error {
 	args := arguments(c)
 	if len(args) != 1 {
-		return usagef("plugins upload needs one file: taskhost plugins upload FILE.wasm")
+		return usagef("plugins upload needs one file: taskhost plugins upload FILE")
 	}
 	name, u, err := readUpload(args[0], c.String("manifest"), c.String("name"))
 	if err != nil {
@@ -143,7 +143,11 @@ func readUpload(file, manifest, name string) (string, client.Upload, error) {
 		u.Manifest = content
 		return name, u, nil
 	}
-	u.Wasm = content
+	if script(file) {
+		u.Script, u.Extension = content, ext
+	} else {
+		u.Wasm = content
+	}
 	beside := manifest == ""
 	if beside {
 		manifest = base + ".json"

@@ -18,6 +18,7 @@ import (
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/internal/audit"
 	"github.com/taskhost/taskhost/internal/auth"
+	"github.com/taskhost/taskhost/internal/builtin"
 	"github.com/taskhost/taskhost/internal/config"
 	"github.com/taskhost/taskhost/internal/httpapi"
 	"github.com/taskhost/taskhost/internal/plugindir"
@@ -54,6 +55,7 @@ type service struct {
 	store    *sqlitestore.Store
 	plugins  *plugindir.Dir
 	host     *host.Host
+	loaded   atomic.Pointer[host.Host] // the same, once it is there, for those who may ask before
 	events   *httpapi.Events
 	tasks    *manager.Manager
 	api      *httpapi.API
@@ -181,9 +183,17 @@ func (s *service) openStore(ctx context.Context) (err error) {
 	return err
 }
 
+// scripts are the endings of the files that are scripts, for the host if it is there.
+func (s *service) scripts() []string {
+	if h := s.loaded.Load(); h != nil {
+		return h.ScriptExtensions()
+	}
+	return builtin.Extensions()
+}
+
 // openHost loads the plugins.
 func (s *service) openHost(ctx context.Context) (err error) {
-	if s.plugins, err = plugindir.Open(plugindir.Config{Path: s.cfg.Plugins, MaxModule: s.cfg.Limits.Module, Logger: s.log.Logger}); err != nil {
+	if s.plugins, err = plugindir.Open(plugindir.Config{Path: s.cfg.Plugins, MaxModule: s.cfg.Limits.Module, Scripts: s.scripts, Logger: s.log.Logger}); err != nil {
 		return usagef("%v", err)
 	}
 	s.events = httpapi.NewEvents(httpapi.EventsConfig{})
@@ -205,6 +215,7 @@ func (s *service) openHost(ctx context.Context) (err error) {
 	if s.host, err = host.New(ctx, cfg); err != nil {
 		return err
 	}
+	s.loaded.Store(s.host)
 	for plugin := range s.cfg.PluginConfig {
 		if _, err := s.host.Inspect(plugin); err != nil {
 			s.log.Warn("plugin_config has settings of a plugin that is not there", "plugin", plugin)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host"
+	"github.com/taskhost/taskhost/internal/builtin"
 	"github.com/taskhost/taskhost/manager"
 	"github.com/taskhost/taskhost/manager/sqlitestore"
 	"github.com/taskhost/taskhost/monitor"
@@ -170,10 +171,10 @@ func (s *session) health() error {
 	return nil
 }
 
-// hostConfig is what all hosts of the command line have in common: a folder that is loaded once, and the compilation cache in the
-// user's cache folder if there can be one.
+// hostConfig is what all hosts of the command line have in common: a folder that is loaded once, the interpreters that come with the command,
+// and the compilation cache in the user's cache folder if there can be one.
 func (a *app) hostConfig(dir string) host.Config {
-	cfg := host.Config{Dir: dir, WatchInterval: -1, CacheDir: "off"}
+	cfg := host.Config{Dir: dir, WatchInterval: -1, CacheDir: "off", Interpreters: builtin.Interpreters()}
 	if base, err := os.UserCacheDir(); err == nil {
 		cache := filepath.Join(base, "taskhost")
 		if os.MkdirAll(cache, 0o700) == nil {

@@ -70,7 +70,7 @@ func NewProbe(ctx context.Context, cfg host.Config) (*Probe, error) {
 // Load makes the files of a plugin in a folder its current version. Calls that run stay on theirs. With pristine a plugin that keeps its
 // state from call to call does not, so that calls cannot depend on each other.
 func (p *Probe) Load(ctx context.Context, dir, name string, pristine bool) (host.PluginInfo, error) {
-	src, err := host.ReadSource(dir, name, abi.DefaultLimits().Module)
+	src, err := host.ReadSource(dir, name, abi.DefaultLimits().Module, p.host.ScriptExtensions()...)
 	if err != nil {
 		return host.PluginInfo{}, err
 	}

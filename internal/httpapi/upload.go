@@ -7,6 +7,9 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"path"
+	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -28,8 +31,8 @@ func (a *API) addUploads() {
 	addRaw(a, operation{
 		method: http.MethodPut, path: "/v1/plugins/{name}", id: "uploadPlugin", role: auth.RoleAdmin, tag: "plugins",
 		summary: "Upload a version of a plugin",
-		about: "The body is a module, its manifest as JSON, or both as multipart/form-data with the parts `wasm` and `manifest`; what is missing stays as it " +
-			"is. The version is compiled and started before anything is changed, and its files are written into the plugin folder. A manifest cannot grant " +
+		about: "The body is a module, a script in JavaScript, its manifest as JSON, or two of them as multipart/form-data with the parts `wasm` or `script`, " +
+			"and `manifest`; what is missing stays as it is. The name of the file of the part `script` tells the language by its ending, such as .ts. The version is compiled and started before anything is changed, and its files are written into the plugin folder. A manifest cannot grant " +
 			"folders that the plugin does not have yet, nor name modules by their paths: whoever may do that has access to the folder itself.",
 		params: []*huma.Param{
 			{Name: "name", In: "path", Required: true, Description: "of the plugin", Schema: &huma.Schema{Type: huma.TypeString}},
@@ -37,9 +40,10 @@ func (a *API) addUploads() {
 		},
 		body: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 			"application/wasm": {Schema: binary},
+			"text/javascript":  {Schema: &huma.Schema{Type: huma.TypeString}},
 			"application/json": {Schema: schemaOf[abi.Manifest](a)},
 			"multipart/form-data": {Schema: &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{
-				"wasm": binary, "manifest": schemaOf[abi.Manifest](a),
+				"wasm": binary, "script": binary, "manifest": schemaOf[abi.Manifest](a),
 			}}},
 		}},
 		responses: map[int]*huma.Response{
@@ -150,13 +154,16 @@ func (a *API) readUpload(r *http.Request, b *bodyReader, counted io.Reader) (f p
 	defer b.done()
 	t, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {
-		return f, abi.Errorf(abi.CodeInvalid, "the content type cannot be read: give application/wasm, application/json or multipart/form-data")
+		return f, abi.Errorf(abi.CodeInvalid, "the content type cannot be read: give application/wasm, text/javascript, application/json or multipart/form-data")
 	}
 	switch t {
 	case "application/wasm":
 		f.Wasm, err = io.ReadAll(counted)
 	case "application/json":
 		f.Manifest, err = io.ReadAll(counted)
+	case "text/javascript", "application/javascript":
+		f.Extension = ".js"
+		f.Script, err = io.ReadAll(counted)
 	case "multipart/form-data":
 		// The reader of the parts wants a request, whose body is the one that moves deadlines.
 		if params["boundary"] == "" {
@@ -166,7 +173,7 @@ func (a *API) readUpload(r *http.Request, b *bodyReader, counted io.Reader) (f p
 		part.Body = io.NopCloser(counted)
 		err = readParts(&part, &f)
 	default:
-		return f, abi.Errorf(abi.CodeInvalid, "the content type is %.100q; give application/wasm, application/json or multipart/form-data", t)
+		return f, abi.Errorf(abi.CodeInvalid, "the content type is %.100q; give application/wasm, text/javascript, application/json or multipart/form-data", t)
 	}
 	if err != nil {
 		if _, ours := errors.AsType[*abi.Error](err); ours && b.err == nil {
@@ -177,7 +184,10 @@ func (a *API) readUpload(r *http.Request, b *bodyReader, counted io.Reader) (f p
 		}
 		return f, bodyProblem(err)
 	}
-	if len(f.Wasm) == 0 && len(f.Manifest) == 0 {
+	if f.Wasm != nil && f.Script != nil {
+		return f, abi.Errorf(abi.CodeInvalid, "the upload has a module and a script: a plugin is one or the other")
+	}
+	if len(f.Wasm) == 0 && len(f.Script) == 0 && len(f.Manifest) == 0 {
 		return f, abi.Errorf(abi.CodeInvalid, "the upload is empty")
 	}
 	return f, nil
@@ -200,10 +210,12 @@ func readParts(r *http.Request, f *plugindir.Files) error {
 		switch p.FormName() {
 		case "wasm":
 			to = &f.Wasm
+		case "script":
+			to, f.Extension = &f.Script, path.Ext(p.FileName())
 		case "manifest":
 			to = &f.Manifest
 		default:
-			return abi.Errorf(abi.CodeInvalid, "%.60q is no part of an upload: wasm and manifest are", p.FormName())
+			return abi.Errorf(abi.CodeInvalid, "%.60q is no part of an upload: wasm, script and manifest are", p.FormName())
 		}
 		if *to != nil {
 			return abi.Errorf(abi.CodeInvalid, "the upload has the part %s twice", p.FormName())
@@ -227,8 +239,13 @@ func (a *API) complete(name string, f *plugindir.Files) error {
 	if f.Manifest == nil {
 		f.Manifest = current.Manifest
 	}
-	if f.Wasm == nil {
-		f.Wasm = current.Wasm
+	if f.Script != nil {
+		if known := a.cfg.Host.ScriptExtensions(); !slices.Contains(known, f.Extension) {
+			return abi.Errorf(abi.CodeInvalid, "nothing here runs a script whose file ends in %.40q: the server knows %s", f.Extension, strings.Join(known, ", "))
+		}
+	}
+	if !f.HasCode() {
+		f.Wasm, f.Script, f.Extension = current.Wasm, current.Script, current.Extension
 	}
 	if f.Manifest == nil {
 		return nil
@@ -246,8 +263,8 @@ func (a *API) complete(name string, f *plugindir.Files) error {
 		}
 	}
 	if len(m.Wasm) > 0 {
-		f.Wasm = nil
-	} else if f.Wasm == nil {
+		f.Wasm, f.Script, f.Extension = nil, nil, ""
+	} else if !f.HasCode() {
 		return abi.Errorf(abi.CodeInvalid, "there is no module: the plugin %s has none yet, so upload one with the manifest", name)
 	}
 	return a.checkGrants(m, current.Manifest)
@@ -274,18 +291,10 @@ func (a *API) checkGrants(m *abi.Manifest, current []byte) error {
 
 // source is what the host makes a version from.
 func (a *API) source(name string, f plugindir.Files) (host.Source, error) {
-	src := host.Source{Wasm: f.Wasm}
-	if a.cfg.Plugins != nil {
-		src.Base, src.Path = a.cfg.Plugins.Path(), a.cfg.Plugins.File(name)
+	if a.cfg.Plugins == nil {
+		return f.Source(name, "")
 	}
-	if f.Manifest != nil {
-		m, err := host.ParseManifest(name+".json", f.Manifest)
-		if err != nil {
-			return src, err
-		}
-		src.Manifest = m
-	}
-	return src, nil
+	return f.Source(name, a.cfg.Plugins.Path())
 }
 
 // install makes an upload the current version, in the host and in the folder.

@@ -2,8 +2,8 @@
 // plugin can be rolled back to them also after a restart.
 //
 // The hidden folder is .versions, which a host that watches the plugin folder passes over. It has a folder for each plugin, and in it one
-// for each version, named by its digest, with the files plugin.wasm and plugin.json, of which one may be missing. A version is kept when
-// it is put here, and when a host has loaded it from files that were dropped in.
+// for each version, named by its digest, with the files plugin.wasm and plugin.json, of which one may be missing, or instead of the module a
+// script, such as plugin.js. A version is kept when it is put here, and when a host has loaded it from files that were dropped in.
 package plugindir
 
 import (
@@ -30,6 +30,8 @@ type Config struct {
 	Keep int
 	// MaxModule bounds a module file, in bytes, as host.Config.Limits.Module does. Default: 64 MiB.
 	MaxModule int64
+	// Scripts gives the endings of the files that are scripts for the host, such as ".js": it may learn new ones. Default: there are none.
+	Scripts func() []string
 	// Logger is told what could not be kept. Default: nobody is.
 	Logger *slog.Logger
 }
@@ -80,21 +82,53 @@ func (d *Dir) change(name string) (done func()) {
 
 // Files are the files of one version. A nil one is missing.
 type Files struct {
-	Wasm     []byte
-	Manifest []byte
+	Wasm      []byte
+	Script    []byte // instead of Wasm
+	Extension string // of the script's file, such as ".js"; empty: there is none
+	Manifest  []byte
+}
+
+// HasCode tells whether there is a module or a script.
+func (f Files) HasCode() bool { return f.Wasm != nil || f.Script != nil }
+
+// code is the file that is no manifest.
+func (f Files) code() (extension string, data []byte) {
+	if f.Script != nil {
+		return f.Extension, f.Script
+	}
+	return ".wasm", f.Wasm
+}
+
+// Source is what a host makes a version of a plugin from. base is the folder that the manifest's paths are relative to.
+func (f Files) Source(name, base string) (host.Source, error) {
+	src := host.Source{Wasm: f.Wasm, Base: base}
+	extension, _ := f.code()
+	if f.Script != nil {
+		src.Script, src.File = f.Script, name+extension
+	}
+	if base != "" {
+		src.Path = filepath.Join(base, name+extension)
+	}
+	if f.Manifest != nil {
+		m, err := host.ParseManifest(name+".json", f.Manifest)
+		if err != nil {
+			return src, err
+		}
+		src.Manifest = m
+	}
+	return src, nil
 }
 
 // Version is one version that is kept.
 type Version struct {
 	Digest abi.Digest
 	Time   time.Time // when it became current, by being put or loaded
-	Size   int64     // of its module
+	Size   int64     // of its module or script
 }
 
 const (
 	hidden   = ".versions"
-	wasmFile = "plugin.wasm"
-	jsonFile = "plugin.json"
+	baseName = "plugin"
 	goneName = ".gone-" // with the name of a plugin: its versions, which are being removed
 	nextFile = "next"   // names the version whose files are being put into the plugin folder
 )
@@ -103,6 +137,9 @@ const (
 func Open(cfg Config) (*Dir, error) {
 	cfg.Keep = cmp.Or(cfg.Keep, 5)
 	cfg.MaxModule = cmp.Or(cfg.MaxModule, 64<<20)
+	if cfg.Scripts == nil {
+		cfg.Scripts = func() []string { return nil }
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -202,7 +239,7 @@ func (d *Dir) keepFiles(name string, digest abi.Digest) error {
 	if !d.has(name) { // it came by Swap, or is gone again
 		return nil
 	}
-	src, err := host.ReadSource(d.cfg.Path, name, d.cfg.MaxModule)
+	src, err := host.ReadSource(d.cfg.Path, name, d.cfg.MaxModule, d.cfg.Scripts()...)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -243,16 +280,19 @@ func (d *Dir) Current(name string) (Files, error) {
 }
 
 func (d *Dir) current(name string) (Files, error) {
-	f, err := d.readFiles(d.file(name, ".wasm"), d.file(name, ".json"))
-	if err == nil && f.Wasm == nil && f.Manifest == nil {
+	f, err := d.readFiles(d.cfg.Path, name, d.cfg.Scripts())
+	if err == nil && !f.HasCode() && f.Manifest == nil {
 		err = abi.Errorf(abi.CodeNotFound, "the plugin %s has no file in %s", name, d.cfg.Path)
 	}
 	return f, err
 }
 
+// extensions are those of the files that a plugin may have in the folder, that of the manifest first.
+func (d *Dir) extensions() []string { return append([]string{".json", ".wasm"}, d.cfg.Scripts()...) }
+
 // has reports whether the folder has a file of a plugin.
 func (d *Dir) has(name string) bool {
-	for _, extension := range []string{".wasm", ".json"} {
+	for _, extension := range d.extensions() {
 		if _, err := os.Lstat(d.file(name, extension)); err == nil {
 			return true
 		}
@@ -262,13 +302,45 @@ func (d *Dir) has(name string) bool {
 
 func (d *Dir) file(name, extension string) string { return filepath.Join(d.cfg.Path, name+extension) }
 
-// readFiles reads the files of a version.
-func (d *Dir) readFiles(wasm, manifest string) (f Files, err error) {
-	if f.Wasm, err = d.read(wasm, d.cfg.MaxModule); err != nil {
+// readFiles reads the files of a version: the manifest, and the module or the first of the scripts that there is.
+func (d *Dir) readFiles(dir, name string, scripts []string) (f Files, err error) {
+	base := filepath.Join(dir, name)
+	if f.Wasm, err = d.read(base+".wasm", d.cfg.MaxModule); err != nil {
 		return f, err
 	}
-	f.Manifest, err = d.read(manifest, 2*d.cfg.MaxModule+1<<20) // it may have modules in base64
+	for _, extension := range scripts {
+		if f.HasCode() {
+			break
+		}
+		if f.Script, err = d.read(base+extension, d.cfg.MaxModule); err != nil {
+			return f, err
+		}
+		if f.Script != nil {
+			f.Extension = extension
+		}
+	}
+	f.Manifest, err = d.read(base+".json", 2*d.cfg.MaxModule+1<<20) // it may have modules in base64
 	return f, err
+}
+
+// scriptOf is the extension of the script that a version which is kept has, in a list; an empty list: it has none.
+func scriptOf(dir string) []string {
+	found, err := filepath.Glob(filepath.Join(escape(dir), baseName+".*"))
+	if err != nil {
+		return nil
+	}
+	var list []string
+	for _, file := range found {
+		if extension := filepath.Ext(file); extension != ".wasm" && extension != ".json" {
+			list = append(list, extension)
+		}
+	}
+	return list
+}
+
+// escape is a path in which no character stands for others in a pattern.
+func escape(path string) string {
+	return strings.NewReplacer(`*`, `[*]`, `?`, `[?]`, `[`, `[[]`).Replace(path)
 }
 
 // read reads a regular file; one that is not there is nil.
@@ -347,7 +419,7 @@ func (d *Dir) Restore(name string, digest abi.Digest, activate func(Files) error
 	if _, err := os.Stat(dir); err != nil {
 		return abi.Errorf(abi.CodeNotFound, "the version %s of the plugin %s is not kept", digest.Short(), name)
 	}
-	f, err := d.readFiles(filepath.Join(dir, wasmFile), filepath.Join(dir, jsonFile))
+	f, err := d.readFiles(dir, baseName, scriptOf(dir))
 	if err != nil {
 		return err
 	}
@@ -378,8 +450,9 @@ func (d *Dir) Versions(name string) ([]Version, error) {
 			continue
 		}
 		v := Version{Digest: abi.Digest(digestPrefix + e.Name()), Time: info.ModTime()}
-		for _, file := range []string{jsonFile, wasmFile} {
-			if st, err := os.Stat(filepath.Join(d.cfg.Path, hidden, name, e.Name(), file)); err == nil {
+		dir := filepath.Join(d.cfg.Path, hidden, name, e.Name())
+		for _, extension := range append([]string{".json", ".wasm"}, scriptOf(dir)...) {
+			if st, err := os.Stat(filepath.Join(dir, baseName+extension)); err == nil {
 				v.Size = st.Size()
 			}
 		}
@@ -407,8 +480,8 @@ func (d *Dir) Remove(name string) (gone <-chan struct{}, err error) {
 	d.eventsMu.Unlock()
 	d.files.Lock()
 	defer d.files.Unlock()
-	for _, file := range []string{d.file(name, ".json"), d.file(name, ".wasm")} {
-		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, extension := range d.extensions() {
+		if err := os.Remove(d.file(name, extension)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, unavailable(err)
 		}
 	}

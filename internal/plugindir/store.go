@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/taskhost/taskhost/abi"
@@ -60,11 +61,12 @@ func fill(tmp string, f Files) error {
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return err
 	}
-	for file, data := range map[string][]byte{wasmFile: f.Wasm, jsonFile: f.Manifest} {
+	extension, code := f.code()
+	for extension, data := range map[string][]byte{extension: code, ".json": f.Manifest} {
 		if data == nil {
 			continue
 		}
-		if err := writeFile(filepath.Join(tmp, file), data); err != nil {
+		if err := writeFile(filepath.Join(tmp, baseName+extension), data); err != nil {
 			return err
 		}
 	}
@@ -138,11 +140,14 @@ func (d *Dir) restore(name string, digest abi.Digest) error {
 	}
 	d.files.Lock()
 	defer d.files.Unlock()
-	for _, file := range []struct{ from, to string }{
-		{filepath.Join(dir, jsonFile), d.file(name, ".json")},
-		{filepath.Join(dir, wasmFile), d.file(name, ".wasm")},
-	} {
-		if err := d.replace(file.from, file.to); err != nil {
+	extensions := d.extensions()
+	for _, script := range scriptOf(dir) {
+		if !slices.Contains(extensions, script) { // its interpreter is not there
+			extensions = append(extensions, script)
+		}
+	}
+	for _, extension := range extensions {
+		if err := d.replace(filepath.Join(dir, baseName+extension), d.file(name, extension)); err != nil {
 			return unavailable(err)
 		}
 	}

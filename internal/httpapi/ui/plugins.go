@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -179,13 +180,16 @@ func (s *server) upload(q *request) error {
 		case len(data) == 0:
 		case strings.HasSuffix(part.FileName(), ".json"):
 			up.Manifest, file = data, cmp.Or(file, fileName(part))
-		default:
+		case path.Ext(part.FileName()) == ".wasm" || bytes.HasPrefix(data, []byte("\x00asm")):
 			up.Wasm, file = data, fileName(part)
+		default:
+			up.Script, file = data, fileName(part)
+			up.Extension = path.Ext(file)
 		}
 	}
 	name = cmp.Or(name, strings.TrimSuffix(file, path.Ext(file)))
-	if up.Wasm == nil && up.Manifest == nil {
-		return abi.Errorf(abi.CodeInvalid, "choose a .wasm file")
+	if up.Wasm == nil && up.Script == nil && up.Manifest == nil {
+		return abi.Errorf(abi.CodeInvalid, "choose a .wasm or .js file")
 	}
 	if name == "" || !utf8.ValidString(name) {
 		return abi.Errorf(abi.CodeInvalid, "the plugin needs a name")
