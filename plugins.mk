@@ -75,7 +75,7 @@ testdata += $(patsubst %,$(TESTS)/extism/%.wasm,hello count_vowels count_vowels_
 
 SELF := $(MAKE) --no-print-directory $(if $(filter plugins.mk,$(firstword $(MAKEFILE_LIST))),-f plugins.mk)
 
-.PHONY: plugins plugins-shipped plugins-testdata interpreters toolchains test-plugins
+.PHONY: plugins plugins-shipped plugins-testdata interpreters interpreters-all toolchains test-plugins
 plugins: plugins-shipped plugins-testdata $(TESTS)/axe.js
 	@$(SELF) interpreters
 plugins-shipped: $(shipped)
@@ -124,27 +124,34 @@ $(SHIPPED)/%.json: | $(SHIPPED)
 
 # "make build" makes them too, and needs no more than Go.
 interpreters:
-	@if CLANG='$(CLANG)' NPM='$(NPM)' testdata/toolchains.sh interpreters; then $(SELF) $(addprefix $(EMBEDDED)/,js.wasm js.json); \
+	@if CLANG='$(CLANG)' NPM='$(NPM)' testdata/toolchains.sh interpreters; then $(SELF) interpreters-all; \
 		else echo "This build runs no JavaScript: that needs clang, lld, wasi-libc and npm (make toolchains), and then: make interpreters"; fi
+
+interpreters-all: $(addprefix $(EMBEDDED)/,js.wasm js.json)
+	@:
 
 # The C source of QuickJS comes with an npm package that has it for its own use.
 QUICKJS_PACKAGE = qjsc-0.3.0
 JS              = plugins/interpreters/js
-$(QUICKJS)/quickjs.c: $(JS)/quickjs.sha256 | $(QUICKJS)
-	cd $(@D) && $(NPM) pack --silent $(subst qjsc-,qjsc@,$(QUICKJS_PACKAGE)) >/dev/null && sha256sum --quiet -c $(abspath $<) && \
+$(QUICKJS)/quickjs.c: $(addprefix $(JS)/,quickjs.sha256 quickjs.sed) | $(QUICKJS)
+	cd $(@D) && $(NPM) pack --silent $(subst qjsc-,qjsc@,$(QUICKJS_PACKAGE)) >/dev/null && sha256sum --quiet -c $(abspath $(JS)/quickjs.sha256) && \
 		tar xzf $(QUICKJS_PACKAGE).tgz --strip-components=3 --touch package/deps/quickjs_2021_03_27 && rm $(QUICKJS_PACKAGE).tgz
+	mv $@ $(@D)/theirs.c && sed -f $(JS)/quickjs.sed $(@D)/theirs.c > $@
+
+# It is built for size, which costs no speed: what an instruction takes is mostly the engine's way from one to the next.
+CLANG_JS = $(filter-out -O2,$(CLANG_WASI)) -Os -fwrapv -D_GNU_SOURCE
 
 # It is made for Emscripten, as far as it knows, which has no threads either, but may check its stack. Its warnings are its own.
 quickjs := $(patsubst %,$(QUICKJS)/%.o,quickjs cutils libregexp libunicode libbf)
 $(quickjs): $(QUICKJS)/%.o: $(QUICKJS)/quickjs.c $(JS)/wasi.h
-	$(filter-out -Wall -Wextra -Werror,$(CLANG_WASI)) -w -fwrapv -include $(JS)/wasi.h -DEMSCRIPTEN -DCONFIG_STACK_CHECK -DCONFIG_BIGNUM \
-		-D_GNU_SOURCE -DCONFIG_VERSION='"2021-03-27"' -c -o $@ $(QUICKJS)/$*.c
+	$(filter-out -Wall -Wextra -Werror,$(CLANG_JS)) -w -include $(JS)/wasi.h -DEMSCRIPTEN -DCONFIG_STACK_CHECK -DCONFIG_BIGNUM \
+		-DCONFIG_VERSION='"2021-03-27"' -c -o $@ $(QUICKJS)/$*.c
 
 $(QUICKJS)/prelude.inc: $(JS)/prelude.js | $(QUICKJS)
 	@od -An -v -tx1 $< | sed 's/ *\(..\)/0x\1,/g' > $@
 
 $(INTERPRETERS)/js.wasm: $(addprefix $(JS)/,js.c number.c wasi.h) sdk/c/taskhost.h $(quickjs) $(QUICKJS)/prelude.inc | $(INTERPRETERS)
-	$(CLANG_WASI) -mexec-model=reactor -fwrapv -D_GNU_SOURCE -Isdk/c -isystem $(QUICKJS) -Wl,--stack-first -Wl,-z,stack-size=1048576 \
+	$(CLANG_JS) -mexec-model=reactor -Isdk/c -isystem $(QUICKJS) -Wl,--stack-first -Wl,-z,stack-size=1048576 \
 		-o $(new) $(JS)/js.c $(JS)/number.c $(quickjs)
 	@$(publish)
 

@@ -62,11 +62,18 @@ func (a *app) printError(err error) {
 	if err == nil || errors.As(err, &told) {
 		return
 	}
-	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "taskhost:"), errorLine(err))
+	line := errorLine(err)
+	if a.verbose > 0 {
+		line = strings.TrimSuffix(line, showsMore)
+	}
+	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "taskhost:"), line)
 	for line := range strings.Lines(errorDetail(err, a.verbose)) {
 		fmt.Fprintf(a.stderr, "    %s\n", indentedLine(line))
 	}
 }
+
+// showsMore ends the line of an error that has a detail.
+const showsMore = " (-v shows more)"
 
 // errorLine is an error as one line, with what to do about it.
 func errorLine(err error) string {
@@ -80,7 +87,7 @@ func errorLine(err error) string {
 	switch e.Code {
 	case abi.CodeTrap, abi.CodeFailed:
 		if e.Detail != "" {
-			line += " (-v shows more)"
+			line += showsMore
 		}
 	case abi.CodeCancelled:
 		line = "cancelled"

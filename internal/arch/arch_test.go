@@ -87,6 +87,11 @@ var rules = []rule{
 		why:     "it writes what the host reads",
 	},
 	{
+		pkg: "internal/builtin", own: []string{"abi", "host"},
+		modules: []string{"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/ianlancetaylor/demangle", "github.com/evanw/esbuild"},
+		why:     "the interpreters are files; esbuild is linked in by those who want their TypeScript, and nobody else",
+	},
+	{
 		pkg: "internal/cases", own: []string{"abi", "host"},
 		modules: []string{"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/ianlancetaylor/demangle"},
 		why:     "cases are files and calls; where a plugin comes from does not concern them",
@@ -110,7 +115,7 @@ var rules = []rule{
 			"github.com/urfave/cli/v2", "github.com/cpuguy83/go-md2man/v2", "github.com/russross/blackfriday/v2", "github.com/xrash/smetrics",
 			"github.com/vbauerster/mpb/v8", "github.com/VividCortex/ewma", "github.com/acarl005/stripansi",
 			"github.com/mattn/go-runewidth", "github.com/clipperhouse/uax29/v2", "github.com/rivo/uniseg", "golang.org/x/term",
-			"go.yaml.in/yaml/v3",
+			"go.yaml.in/yaml/v3", "github.com/evanw/esbuild",
 		}, slices.Concat(prometheus, opentelemetry, sqlite, huma, bubbletea)...),
 		why: "the CLI ties everything together; a new dependency is a decision, so it is listed",
 	},
