@@ -145,6 +145,20 @@ func TestUpload(t *testing.T) {
 	if p, err := c.Plugin(ctx, "big"); err != nil || p.Digest != first.Digest || p.Usage.Calls != 1 {
 		t.Errorf("%+v %v", p, err)
 	}
+	js := client.Upload{Script: []byte("export const process = (text) => text + '!';"), Extension: ".js"}
+	if v, err := c.Upload(ctx, "script", js); err != nil || !v.Current {
+		t.Errorf("%+v %v", v, err)
+	}
+	js.Manifest = []byte(`{"taskhost":{"description":"in JavaScript"}}`)
+	if _, err := c.Upload(ctx, "script", js); err != nil {
+		t.Error(err)
+	}
+	if p, err := c.Plugin(ctx, "script"); err != nil || p.Description != "in JavaScript" || p.Form != abi.FormScript {
+		t.Errorf("%+v %v", p, err)
+	}
+	if err := c.RemovePlugin(ctx, "script"); err != nil {
+		t.Error(err)
+	}
 	if err := c.RemovePlugin(ctx, "big"); err != nil {
 		t.Error(err)
 	}

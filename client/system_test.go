@@ -15,6 +15,7 @@ import (
 	"github.com/taskhost/taskhost/client"
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/internal/auth"
+	"github.com/taskhost/taskhost/internal/builtin"
 	"github.com/taskhost/taskhost/internal/httpapi"
 	"github.com/taskhost/taskhost/internal/plugindir"
 	"github.com/taskhost/taskhost/manager"
@@ -85,9 +86,9 @@ func (s *system) up() {
 	}
 	var err error
 	s.events = httpapi.NewEvents(httpapi.EventsConfig{})
-	s.dir, err = plugindir.Open(plugindir.Config{Path: s.plugins})
+	s.dir, err = plugindir.Open(plugindir.Config{Path: s.plugins, Scripts: builtin.Extensions})
 	must(err)
-	s.host, err = host.New(ctx, host.Config{Dir: s.plugins, CacheDir: s.cache, WatchInterval: 5 * time.Millisecond, OnEvent: func(e host.Event) {
+	s.host, err = host.New(ctx, host.Config{Dir: s.plugins, Interpreters: builtin.Interpreters(), CacheDir: s.cache, WatchInterval: 5 * time.Millisecond, OnEvent: func(e host.Event) {
 		s.events.HostEvent(e)
 		s.dir.HostEvent(e)
 	}})

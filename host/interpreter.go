@@ -235,6 +235,32 @@ func (h *Host) ScriptExtensions() []string {
 	return slices.Compact(list)
 }
 
+// Interpreters are what runs scripts for this host, those that go first in front: its plugins that are interpreters, as they are now, and
+// those of the config. They can be given to another host.
+func (h *Host) Interpreters() []Interpreter {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	var list []Interpreter
+	for _, name := range sortedKeys(h.interpreting) {
+		r := h.interpreting[name].source
+		list = append(list, Interpreter{Name: name, Extensions: slices.Clone(r.manifest.Taskhost.Interprets), Load: r.again})
+	}
+	return append(list, h.cfg.Interpreters...)
+}
+
+// again is the source that a version of a plugin with modules was made from.
+func (r *resolved) again() (Source, error) {
+	full, err := r.unstash()
+	if err != nil {
+		return Source{}, err
+	}
+	m := r.manifest
+	for _, mod := range full.modules {
+		m.Wasm = append(m.Wasm, abi.ManifestWasm{Name: mod.name, Data: mod.wasm})
+	}
+	return Source{Manifest: &m, Base: r.base, Path: r.path}, nil
+}
+
 // runnerStamp names the version of the interpreter that runs a file, if it is a script: the script is loaded again when that changes.
 func (h *Host) runnerStamp(file string) string {
 	h.mu.RLock()

@@ -241,6 +241,13 @@ func TestScriptsInFolder(t *testing.T) {
 		t.Errorf("the extensions are %v", got)
 	}
 
+	// Another host can have what runs them.
+	other := newHost(t, host.Config{Interpreters: h.Interpreters()})
+	swapScript(t, other, "b", "process = upper\n", "")
+	if got := run(t, other, "b", "elsewhere"); got != "ELSEWHERE" {
+		t.Errorf("on another host it gives %q", got)
+	}
+
 	// A script is swapped as a module is.
 	write(t, filepath.Join(dir, "a.lines"), []byte("process = script\n"))
 	loads := len(events.all(host.EventLoad))

@@ -20,6 +20,7 @@ import (
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/internal/auth"
+	"github.com/taskhost/taskhost/internal/builtin"
 	"github.com/taskhost/taskhost/internal/httpapi"
 	"github.com/taskhost/taskhost/internal/plugindir"
 	"github.com/taskhost/taskhost/manager"
@@ -95,10 +96,10 @@ func start(t testing.TB, o setup) *system {
 	}
 	ctx := context.Background()
 	var err error
-	if s.folder, err = plugindir.Open(plugindir.Config{Path: s.dir}); err != nil {
+	if s.folder, err = plugindir.Open(plugindir.Config{Path: s.dir, Scripts: builtin.Extensions}); err != nil {
 		t.Fatal(err)
 	}
-	o.host.Dir = s.dir
+	o.host.Dir, o.host.Interpreters = s.dir, builtin.Interpreters()
 	o.host.OnEvent = func(e host.Event) {
 		s.folder.HostEvent(e)
 		s.events.HostEvent(e)

@@ -322,7 +322,7 @@ func (a *API) tryUpload(ctx context.Context, name string, f plugindir.Files) (v 
 		return v, err
 	}
 	cfg := a.cfg.DryRun
-	cfg.Dir, cfg.Only, cfg.OnEvent, cfg.Logger = "", nil, nil, nil
+	cfg.Dir, cfg.Only, cfg.OnEvent, cfg.Logger, cfg.Interpreters = "", nil, nil, nil, a.cfg.Host.Interpreters()
 	h, err := host.New(ctx, cfg)
 	if err != nil {
 		return v, err

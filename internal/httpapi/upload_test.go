@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,6 +102,94 @@ func TestUploadRollbackAndRestart(t *testing.T) {
 		wantProblem(t, s.do("GET", "/v1/plugins/up", nil), http.StatusNotFound, abi.CodeNotFound)
 		wantProblem(t, s.do("DELETE", "/v1/plugins/up", nil), http.StatusNotFound, abi.CodeNotFound)
 	})
+}
+
+// file is form with one part that is a file with a name.
+func file(t testing.TB, part, name, content string) (body []byte, contentType string) {
+	t.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	f, err := w.CreateFormFile(part, name)
+	if err == nil {
+		_, err = f.Write([]byte(content))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	return b.Bytes(), w.FormDataContentType()
+}
+
+// TestUploadedScripts has a plugin be a script, a module, and a script again.
+func TestUploadedScripts(t *testing.T) {
+	s := start(t, setup{})
+	const js = "export const process = (text) => text + config.get('end');\n"
+	put := func(body any, contentType string, status int) abi.VersionInfo {
+		t.Helper()
+		return want[abi.VersionInfo](t, s.do("PUT", "/v1/plugins/up", body, "Content-Type", contentType), status)
+	}
+	has := func(files ...string) {
+		t.Helper()
+		entries, err := os.ReadDir(s.dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, e := range entries {
+			if !strings.HasPrefix(e.Name(), ".") {
+				names = append(names, e.Name())
+			}
+		}
+		if !slices.Equal(names, files) {
+			t.Errorf("the folder has %v, want %v", names, files)
+		}
+	}
+	first := put(js, "text/javascript; charset=utf-8", http.StatusCreated)
+	if out := s.run("up", "a"); out != "aundefined" {
+		t.Errorf("it gives %q", out)
+	}
+	has("up.js")
+	put(`{"config": {"end": "!"}}`, "application/json", http.StatusOK)
+	if out := s.run("up", "a"); out != "a!" {
+		t.Errorf("with a manifest it gives %q", out)
+	}
+	has("up.js", "up.json")
+	body, contentType := file(t, "script", "up.ts", "export const process = (text: string): string => text + text;\n")
+	typed := put(body, contentType, http.StatusOK)
+	if out := s.run("up", "a"); out != "aa" {
+		t.Errorf("in TypeScript it gives %q", out)
+	}
+	has("up.json", "up.ts")
+	module := put(guest(t, "upper-wat"), wasmType, http.StatusOK)
+	if out := s.run("up", "a"); out != "A" {
+		t.Errorf("the module gives %q", out)
+	}
+	has("up.json", "up.wasm")
+	for _, c := range []struct {
+		digest abi.Digest
+		out    string
+		files  []string
+	}{{typed.Digest, "aa", []string{"up.json", "up.ts"}}, {first.Digest, "aundefined", []string{"up.js"}}, {module.Digest, "A", []string{"up.json", "up.wasm"}}} {
+		if v := want[abi.VersionInfo](t, s.do("POST", "/v1/plugins/up/rollback", map[string]any{"digest": c.digest}), http.StatusOK); v.Digest != c.digest {
+			t.Errorf("%+v", v)
+		}
+		if out := s.run("up", "a"); out != c.out {
+			t.Errorf("the version gives %q, want %q", out, c.out)
+		}
+		has(c.files...)
+	}
+	if r := s.do("PUT", "/v1/plugins/dry?dry_run=true", js, "Content-Type", "text/javascript"); r.status != http.StatusOK {
+		t.Errorf("a dry run: %d %s", r.status, r.body)
+	}
+	wantProblem(t, s.do("PUT", "/v1/plugins/up", "export const process = ;", "Content-Type", "text/javascript"), http.StatusUnprocessableEntity, abi.CodeRefused)
+	body, contentType = file(t, "script", "up.lua", "x")
+	wantProblem(t, s.do("PUT", "/v1/plugins/up", body, "Content-Type", contentType), http.StatusBadRequest, abi.CodeInvalid)
+	body, contentType = form(t, "script", js, "wasm", "x")
+	wantProblem(t, s.do("PUT", "/v1/plugins/up", body, "Content-Type", contentType), http.StatusBadRequest, abi.CodeInvalid)
+	if r := s.do("DELETE", "/v1/plugins/up", nil); r.status != http.StatusNoContent {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	has()
 }
 
 func TestUploadsThatAreRefused(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -71,6 +72,67 @@ func TestOldVersionsGo(t *testing.T) {
 	}
 	if data, err := os.ReadFile(d.File("p")); err != nil || string(data) != "module 3" {
 		t.Errorf("%q %v", data, err)
+	}
+}
+
+// TestScripts has a plugin be a script and a module in turns.
+func TestScripts(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a [b] *") // nothing in a path is a pattern
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d := open(t, plugindir.Config{Path: dir, Scripts: func() []string { return []string{".js", ".ts"} }})
+	module, wasm := version(1)
+	digestOf := func(f plugindir.Files) abi.Digest {
+		t.Helper()
+		src, err := f.Source("p", dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest, err := src.Digest(1 << 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return digest
+	}
+	script := plugindir.Files{Script: []byte("script"), Extension: ".js"}
+	typed := plugindir.Files{Script: []byte("typed"), Extension: ".ts", Manifest: []byte("{}")}
+	second, third := digestOf(script), digestOf(typed)
+	for _, c := range []struct {
+		digest abi.Digest
+		files  plugindir.Files
+	}{{module, wasm}, {second, script}, {third, typed}} {
+		if err := d.Put("p", c.digest, c.files, nil); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := d.Current("p"); err != nil || !reflect.DeepEqual(f, c.files) {
+			t.Errorf("%+v %v", f, err)
+		}
+	}
+	if list, err := d.Versions("p"); err != nil || len(list) != 3 || list[1].Size != int64(len("script")) {
+		t.Errorf("%+v %v", list, err)
+	}
+	for _, c := range []struct {
+		digest abi.Digest
+		files  plugindir.Files
+	}{{second, script}, {module, wasm}, {third, typed}} {
+		if err := d.Restore("p", c.digest, func(f plugindir.Files) error {
+			if !reflect.DeepEqual(f, c.files) {
+				t.Errorf("%+v", f)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := d.Current("p"); err != nil || !reflect.DeepEqual(f, c.files) {
+			t.Errorf("%+v %v", f, err)
+		}
+	}
+	if _, err := d.Remove("p"); err != nil {
+		t.Error(err)
+	}
+	if _, err := d.Current("p"); abi.CodeOf(err) != abi.CodeNotFound {
+		t.Error(err)
 	}
 }
 
