@@ -22,7 +22,7 @@ help: ## this list
 	@echo "  plugins          build/plugins (shipped) and build/testdata (for tests), from source"
 	@echo "  toolchains       install what the plugins of other languages are built with"
 
-build: interpreters ## build/taskhost, the CLI
+build: try-interpreters ## build/taskhost, the CLI
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BUILD)/taskhost ./cmd/taskhost
 
 DEMO_IN  := README.md

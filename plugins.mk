@@ -3,7 +3,7 @@
 #   plugins           the shipped plugins and those of testdata, and the interpreters
 #   plugins-shipped   $(BUILD)/plugins: needs Go alone
 #   plugins-testdata  $(BUILD)/testdata: the plugins of other languages, and small guests, hostile ones among them, for the tests of the host
-#   interpreters      $(BUILD)/interpreters: what runs scripts; needs clang and npm, and says so where there is no such thing
+#   interpreters      $(BUILD)/interpreters: what runs scripts; needs clang and npm
 #   toolchains        checks the other languages' tools; as root on Debian it installs what is missing (TOOLCHAINS=check: never)
 #   test-plugins      tests of the shipped plugins on this machine's own platform, then of what was built, on the host
 
@@ -75,7 +75,7 @@ testdata += $(patsubst %,$(TESTS)/extism/%.wasm,hello count_vowels count_vowels_
 
 SELF := $(MAKE) --no-print-directory $(if $(filter plugins.mk,$(firstword $(MAKEFILE_LIST))),-f plugins.mk)
 
-.PHONY: plugins plugins-shipped plugins-testdata interpreters interpreters-all toolchains test-plugins
+.PHONY: plugins plugins-shipped plugins-testdata interpreters try-interpreters toolchains test-plugins
 plugins: plugins-shipped plugins-testdata $(TESTS)/axe.js
 	@$(SELF) interpreters
 plugins-shipped: $(shipped)
@@ -122,13 +122,13 @@ $(SHIPPED)/%.json: | $(SHIPPED)
 
 # --- interpreters
 
-# "make build" makes them too, and needs no more than Go.
-interpreters:
-	@if CLANG='$(CLANG)' NPM='$(NPM)' testdata/toolchains.sh interpreters; then $(SELF) interpreters-all; \
-		else echo "This build runs no JavaScript: that needs clang, lld, wasi-libc and npm (make toolchains), and then: make interpreters"; fi
-
-interpreters-all: $(addprefix $(EMBEDDED)/,js.wasm js.json)
+interpreters: $(addprefix $(EMBEDDED)/,js.wasm js.json)
 	@:
+
+# For "make build", which needs no more than Go, and makes them where it can.
+try-interpreters:
+	@CLANG='$(CLANG)' NPM='$(NPM)' testdata/toolchains.sh interpreters && $(SELF) interpreters || \
+		test -e $(EMBEDDED)/js.wasm || echo "This build runs no JavaScript: for that, see to clang, lld, wasi-libc and npm (make toolchains), and make interpreters"
 
 # The C source of QuickJS comes with an npm package that has it for its own use.
 QUICKJS_PACKAGE = qjsc-0.3.0

@@ -79,11 +79,21 @@ func (v *version) takeRunner(ctx context.Context) error {
 	v.script = &script{file: r.file, text: text}
 	v.shape = v.runner.shape
 	v.form, v.toolchain, v.imports, v.debug = FormScript, v.runner.label(), nil, 0
+	v.limits.Stack = v.runner.stack(&r.manifest, v.limits.Stack)
 	if v.memory > v.limits.Memory {
 		return memoryToStart(v.memory, v.limits.Memory)
 	}
 	v.modules, err = v.runner.modules(ctx, v.limits.Stack)
 	return err
+}
+
+// stack is how much stack a script gets: what its manifest says, else what the interpreter's does, since that is who uses it, else the host's limit.
+func (t *interpreter) stack(script *abi.Manifest, limit int64) int64 {
+	own, runner := script.Taskhost, t.source.manifest.Taskhost
+	if (own != nil && own.MaxStackBytes > 0) || runner == nil || runner.MaxStackBytes == 0 {
+		return limit
+	}
+	return runner.MaxStackBytes
 }
 
 // loadScript has the interpreter load the version's script.

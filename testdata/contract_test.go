@@ -41,8 +41,9 @@ import (
 // A language may lack some of them; has tells which. What docs/languages.md says of it is compared with that.
 type contractPlugin struct {
 	row    string   // in docs/languages.md
-	lacks  []string // functions; "arguments": its actions do not check them
+	lacks  []string // functions
 	file   string   // where a panic says that it was
+	panic  string   // what a panic begins with, where that is not "panic: "
 	script string   // the file that is the plugin, where nothing is built
 }
 
@@ -53,6 +54,7 @@ var contracts = map[string]contractPlugin{
 	"c-wasi": {row: "C", file: "contract.h"},
 	"cpp":    {row: "C++", file: "contract.h"},
 	"as":     {row: "AssemblyScript", file: "contract.ts"},
+	"js":     {row: "JavaScript", lacks: []string{"trap"}, file: "js.js", panic: "TypeError: ", script: "contract/js/contract.js"},
 	"wat":    {row: "WAT", lacks: []string{"panic", "action", "header"}},
 }
 
@@ -203,8 +205,7 @@ func TestContract(t *testing.T) {
 	for name, plugin := range contracts {
 		t.Run(name, func(t *testing.T) {
 			for _, b := range behaviours {
-				checksArguments := b.function == "action" && b.code != ""
-				if !slices.Contains(plugin.lacks, b.function) && !(checksArguments && slices.Contains(plugin.lacks, "arguments")) {
+				if !slices.Contains(plugin.lacks, b.function) {
 					c.check(t, name, plugin, b)
 				}
 			}
@@ -234,9 +235,12 @@ func (c *contract) check(t *testing.T, name string, plugin contractPlugin, b beh
 		func(p abi.Progress) { reports = append(reports, p) })
 	what := fmt.Sprintf("%s of %.60q", b.function, b.input)
 	if b.code != "" {
-		e := abi.AsError(err)
-		if e == nil || e.Code != b.code || !strings.HasPrefix(e.Message, b.message) {
-			t.Errorf("%s: %s, %v; want %s, %q", what, abi.CodeOf(err), err, b.code, b.message)
+		e, message := abi.AsError(err), b.message
+		if b.function == "panic" && plugin.panic != "" {
+			message = plugin.panic + strings.TrimPrefix(message, "panic: ")
+		}
+		if e == nil || e.Code != b.code || !strings.HasPrefix(e.Message, message) {
+			t.Errorf("%s: %s, %v; want %s, %q", what, abi.CodeOf(err), err, b.code, message)
 		} else if b.function == "panic" && !strings.Contains(e.Message, plugin.file+":") {
 			t.Errorf("%s: %q does not name the place in %s", what, e.Message, plugin.file)
 		}

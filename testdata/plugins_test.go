@@ -21,13 +21,14 @@ import (
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host"
+	"github.com/taskhost/taskhost/internal/builtin"
 )
 
 const build = "../build"
 
 func open(t *testing.T, cfg host.Config) *host.Host {
 	t.Helper()
-	cfg.WatchInterval = -1
+	cfg.WatchInterval, cfg.Interpreters = -1, builtin.Interpreters()
 	h, err := host.New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

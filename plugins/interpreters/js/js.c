@@ -25,6 +25,7 @@ enum { GARBAGE = 4 << 20 };
 static JSRuntime *runtime;
 static JSContext *context;
 static size_t allocated;
+static bool refused; // in this call: there was no more memory
 
 // How a value crosses.
 typedef enum { TEXT, BYTES, JSON, ARGUMENTS } kind;
@@ -46,11 +47,13 @@ static JSAtom atom_then;
 // As QuickJS's own, but they know the sizes: those go into its decision when to collect garbage.
 static void *js_allocate(JSMallocState *s, size_t size) {
   void *p = malloc(size);
-  if (p) {
-    s->malloc_count++;
-    s->malloc_size += malloc_usable_size(p);
-    allocated = s->malloc_size;
+  if (!p) {
+    refused = true;
+    return NULL;
   }
+  s->malloc_count++;
+  s->malloc_size += malloc_usable_size(p);
+  allocated = s->malloc_size;
   return p;
 }
 
@@ -70,10 +73,12 @@ static void *js_reallocate(JSMallocState *s, void *p, size_t size) {
   }
   size_t old = malloc_usable_size(p);
   p = realloc(p, size);
-  if (p) {
-    s->malloc_size += malloc_usable_size(p) - old;
-    allocated = s->malloc_size;
+  if (!p) {
+    refused = true;
+    return NULL;
   }
+  s->malloc_size += malloc_usable_size(p) - old;
+  allocated = s->malloc_size;
   return p;
 }
 
@@ -608,6 +613,9 @@ static void tidy(void) {
 
 // --- errors
 
+// What the prelude finds in an exception.
+enum { INVALID = 1, OUT_OF_MEMORY };
+
 // Makes the exception that came of reading the input one that says so.
 static JSValue blame_input(void) {
   JSValue cause = JS_GetException(context), error = JS_Call(context, not_json, JS_UNDEFINED, 1, &cause);
@@ -615,25 +623,33 @@ static JSValue blame_input(void) {
   return JS_IsException(error) ? error : JS_Throw(context, error);
 }
 
+// Ends the call when memory is used up: the host sees that it was refused, and says which limit to raise.
+static void give_up(void) {
+  taskhost_fail("InternalError: out of memory");
+  __builtin_trap();
+}
+
 // Makes the exception the error of the call, and returns 1.
 static int fail(bool loading) {
   JSValue error = JS_GetException(context);
+  if (refused && JS_IsNull(error)) give_up(); // there was not even enough for an error
   JSValueConst args[] = {error, JS_NewBool(context, loading)};
   JSValue said = JS_Call(context, explain, JS_UNDEFINED, 2, args);
-  if (JS_IsException(said)) { // not even that works: memory or stack are used up
-    JS_FreeValue(context, JS_GetException(context));
+  if (JS_IsException(said)) {
+    if (refused) give_up();
     const char *text = text_of(error, NULL);
-    return taskhost_fail("%s", text ? text : "InternalError: out of memory");
+    return taskhost_fail("%s", text ? text : "it threw what cannot be made text");
   }
   JSValue first = JS_GetPropertyUint32(context, said, 0), second = JS_GetPropertyUint32(context, said, 1);
   size_t length = 0;
   const char *text = text_of(second, &length);
-  if (text) mend(text, length);
-  int invalid = JS_VALUE_GET_INT(first);
-  if (invalid == 1) return taskhost_invalid("%s", text ? text : "");
-  taskhost_fail("%s", text ? text : "");
-  // The host sees that it refused memory, and says which limit to raise.
-  if (invalid == 2) __builtin_trap();
+  if (!text || (refused && JS_VALUE_GET_INT(first) == OUT_OF_MEMORY)) give_up();
+  mend(text, length);
+  JS_VALUE_GET_INT(first) == INVALID ? taskhost_invalid("%s", text) : taskhost_fail("%s", text);
+  JS_FreeCString(context, text);
+  JS_FreeValue(context, second);
+  JS_FreeValue(context, said);
+  JS_FreeValue(context, error);
   return 1;
 }
 
@@ -750,7 +766,7 @@ __attribute__((export_name("taskhost_script_call"))) int call(uint32_t n) {
   taskhost__begin();
   if (n >= (uint32_t)count) return taskhost_fail("the script has no function %d", (int)n);
   JS_UpdateStackTop(runtime);
-  seeded = false;
+  seeded = refused = false;
   function *f = &functions[n];
   taskhost_bytes input = taskhost_input();
   JSValue argument;

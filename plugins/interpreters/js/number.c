@@ -119,10 +119,25 @@ static int fixed(char *to, decimal *d, int places) {
   return (int)(at - to);
 }
 
+static int whole(char *to, int64_t value) {
+  char digits[20];
+  int n = 0, length = 0;
+  if (value < 0) to[length++] = '-';
+  for (uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value; left || !n; left /= 10) digits[n++] = (char)('0' + left % 10);
+  while (n) to[length++] = digits[--n];
+  to[length] = 0;
+  return length;
+}
+
 // snprintf, where QuickJS formats a number with its own buffers, which are large enough.
 int wasi_snprintf(char *to, size_t size, const char *format, ...) {
   va_list args;
   va_start(args, format);
+  if (!strcmp(format, "%d") || !strcmp(format, "%u")) { // what every number becomes that is made text
+    int64_t value = format[1] == 'd' ? va_arg(args, int) : va_arg(args, unsigned);
+    va_end(args);
+    return whole(to, value);
+  }
   int n, e = !strcmp(format, "%+.*e");
   if (e || !strcmp(format, "%.*f")) {
     decimal d;

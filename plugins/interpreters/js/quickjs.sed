@@ -3,6 +3,13 @@
 # A function on one line has no table of lines, and is on the line where it begins.
 /^static int find_line_num/,/^}/s/ || !b->debug.pc2line_buf) {/) {/
 
+# JSON.stringify does not look at the stack on its way down.
+/^static int js_json_to_str/,/^}/s/^    prop = JS_UNDEFINED;$/&\
+    if (js_check_stack_overflow(ctx->rt, 0)) {\
+        JS_ThrowStackOverflow(ctx);\
+        goto exception;\
+    }/
+
 # Whole numbers that 64 bits do not hold are rounded once, as those with a point are.
 /^static double js_strtod/,/^}/s/if (!is_float || radix != 10) {/if (radix != 10) {/
 

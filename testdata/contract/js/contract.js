@@ -16,16 +16,20 @@ export function fail(message) {
 }
 
 export function invalid(message) {
-  throw invalidInput(message);
+  throw new InvalidInput(message);
 }
 
-export function action({ name, times, loud, scale }) {
-  return { name, times: times ?? 0, loud: loud ?? false, scale: scale ?? 0 };
+export function panic(message) {
+  throw new TypeError(message);
 }
-action.input = "json";
+
+export function action({ name, times = 0, loud = false, scale = 0 }) {
+  return { name, times, loud, scale };
+}
+action.input = { name: "string", times: "integer?", loud: "bool?", scale: "number?" };
 
 function setting(key) {
-  const value = config(key);
+  const value = config.get(key);
   if (!value) throw new Error("no such key");
   return value;
 }
@@ -36,7 +40,6 @@ export function logs(text) {
   console.log(text);
   log.warn(text);
   log.error(text);
-  return "";
 }
 
 function count() {
@@ -60,13 +63,13 @@ function keep(value) {
 export { keep as vars };
 
 function put(url) {
-  const r = http({ url, method: "PUT", headers: { "X-Sent": "1" }, body: "b" });
+  const r = http.request({ url, method: "PUT", headers: { "X-Sent": "1" }, body: "b" });
   return `${r.status} ${r.text()}`;
 }
 export { put as http };
 
 export function header(url) {
-  return http(url).headers["x-seen"];
+  return http.request(url).headers["x-seen"];
 }
 
 function resume(input) {
