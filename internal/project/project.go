@@ -50,6 +50,7 @@ type Project struct {
 	Command []string // the project's own build command; nil: the tools of the language
 	Output  string   // what Command writes, relative to Dir: a module or a script
 	Cache   string   // a folder for what projects share, such as the compiled SDK for Rust; empty: each keeps its own, in BuildDir
+	Tools   *Tools   // compilers that are kept loaded; nil: each build loads its own
 	Debug   bool     // Build keeps names and lines for the stacks of traps, and trades size for time
 }
 
