@@ -355,6 +355,16 @@ FUNCTION(js_decode) {
   return v;
 }
 
+// bytes(data): a copy.
+FUNCTION(js_bytes) {
+  UNUSED;
+  content c;
+  if (!content_of(argv[0], &c)) return JS_EXCEPTION;
+  JSValue v = bytes_value(c.data, c.length);
+  release(&c);
+  return v;
+}
+
 // fill(bytes): random ones.
 FUNCTION(js_fill) {
   UNUSED;
@@ -503,6 +513,7 @@ static const JSCFunctionListEntry host[] = {
     JS_CFUNC_DEF("http", 4, js_http),
     JS_CFUNC_DEF("encode", 1, js_encode),
     JS_CFUNC_DEF("decode", 1, js_decode),
+    JS_CFUNC_DEF("bytes", 1, js_bytes),
     JS_CFUNC_DEF("fill", 1, js_fill),
     JS_CFUNC_DEF("random", 0, js_random),
     JS_CFUNC_DEF("now", 0, js_now),
