@@ -1,6 +1,7 @@
-# The image holds one static binary and, if they were built, the plugins that ship. Build it in the root of the repository:
+# The image holds one static binary and, if they were built, the plugins that ship and the interpreter of JavaScript. Build it in the root of
+# the repository:
 #
-#	make plugins-shipped   # or put your own .wasm files into build/plugins
+#	make plugins-shipped interpreters   # or put your own plugins into build/plugins
 #	docker build -t taskhost .
 #	docker run --rm -p 127.0.0.1:8080:8080 -v taskhost-data:/data taskhost
 FROM golang:1.26 AS build

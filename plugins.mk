@@ -147,10 +147,19 @@ $(quickjs): $(QUICKJS)/%.o: $(QUICKJS)/quickjs.c $(JS)/wasi.h
 	$(filter-out -Wall -Wextra -Werror,$(CLANG_JS)) -w -include $(JS)/wasi.h -DEMSCRIPTEN -DCONFIG_STACK_CHECK -DCONFIG_BIGNUM \
 		-DCONFIG_VERSION='"2021-03-27"' -c -o $@ $(QUICKJS)/$*.c
 
-$(QUICKJS)/prelude.inc: $(JS)/prelude.js | $(QUICKJS)
+# What is JavaScript in the interpreter: its prelude, and sucrase, in one file, for TypeScript.
+$(QUICKJS)/prelude.js: $(JS)/prelude.js | $(QUICKJS)
+	@cp $< $@
+
+$(QUICKJS)/typescript.js: $(addprefix $(JS)/typescript/,package.json package-lock.json .npmrc strip.js) | $(QUICKJS)
+	@mkdir -p $(QUICKJS)/typescript && cp $^ $(QUICKJS)/typescript/
+	cd $(QUICKJS)/typescript && $(NPM) ci --no-audit --no-fund --loglevel=error --ignore-scripts && \
+		node node_modules/esbuild/bin/esbuild strip.js --bundle --minify --target=es2020 --log-level=warning --outfile=../typescript.js
+
+$(QUICKJS)/%.inc: $(QUICKJS)/%.js
 	@od -An -v -tx1 $< | sed 's/ *\(..\)/0x\1,/g' > $@
 
-$(INTERPRETERS)/js.wasm: $(addprefix $(JS)/,js.c number.c wasi.h) sdk/c/taskhost.h $(quickjs) $(QUICKJS)/prelude.inc | $(INTERPRETERS)
+$(INTERPRETERS)/js.wasm: $(addprefix $(JS)/,js.c number.c wasi.h) sdk/c/taskhost.h $(quickjs) $(addprefix $(QUICKJS)/,prelude.inc typescript.inc) | $(INTERPRETERS)
 	$(CLANG_JS) -mexec-model=reactor -Isdk/c -isystem $(QUICKJS) -Wl,--stack-first -Wl,-z,stack-size=1048576 \
 		-o $(new) $(JS)/js.c $(JS)/number.c $(quickjs)
 	@$(publish)

@@ -23,9 +23,6 @@ type Interpreter struct {
 	Extensions []string
 	// Load gives the module. It is called when the first script needs it, and again if it failed.
 	Load func() (Source, error)
-	// Prepare makes what the interpreter reads of what is in a file, such as a script without its types. Nil: that is the same. An error
-	// says what is wrong with the script.
-	Prepare func(file string, text []byte) ([]byte, error)
 }
 
 // check says what is wrong with the interpreter; empty: nothing.

@@ -16,7 +16,7 @@ import (
 // script is what a version has that an interpreter runs.
 type script struct {
 	file    string
-	text    []byte   // as the interpreter reads it
+	text    []byte
 	names   []string // of its functions, in the interpreter's order
 	numbers []uint64 // in that order, of the version's functions
 }
@@ -70,13 +70,7 @@ func (v *version) takeRunner(ctx context.Context) error {
 	if v.runner, err = v.host.interpreterFor(r.extension()); err != nil {
 		return err
 	}
-	text := r.script
-	if t := v.runner.given; t != nil && t.Prepare != nil {
-		if text, err = t.Prepare(r.file, text); err != nil {
-			return abi.Errorf(abi.CodeRefused, "%w", err)
-		}
-	}
-	v.script = &script{file: r.file, text: text}
+	v.script = &script{file: r.file, text: r.script}
 	v.shape = v.runner.shape
 	v.form, v.toolchain, v.imports, v.debug = FormScript, v.runner.label(), nil, 0
 	v.limits.Stack = v.runner.stack(&r.manifest, v.limits.Stack)

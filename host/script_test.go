@@ -1,7 +1,6 @@
 package host_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -166,24 +165,6 @@ func TestScriptsRefused(t *testing.T) {
 			t.Errorf("%s: the version before is no longer current", c.name)
 		}
 	}
-}
-
-// TestScriptPrepare checks that an interpreter is given what Prepare makes of a file, and that what it says of one is told.
-func TestScriptPrepare(t *testing.T) {
-	in := linesInterpreter(t)
-	in.Prepare = func(file string, text []byte) ([]byte, error) {
-		if bytes.Contains(text, []byte("§")) {
-			return nil, fmt.Errorf("%s: there is a § in it", file)
-		}
-		return bytes.ReplaceAll(text, []byte(": text"), nil), nil
-	}
-	h := newHost(t, host.Config{Interpreters: []host.Interpreter{in}})
-	swapScript(t, h, "p", "process: text = upper\n", "")
-	if got := run(t, h, "p", "a"); got != "A" {
-		t.Errorf("it gives %q", got)
-	}
-	_, err := h.Swap(t.Context(), "p", script("§ = upper\n"))
-	wantCode(t, err, abi.CodeRefused, "test.lines: there is a § in it")
 }
 
 // TestInterpreterMissing checks that an interpreter that cannot be loaded is tried again with the next script.

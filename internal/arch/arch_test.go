@@ -88,8 +88,8 @@ var rules = []rule{
 	},
 	{
 		pkg: "internal/builtin", own: []string{"abi", "host"},
-		modules: []string{"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/ianlancetaylor/demangle", "github.com/evanw/esbuild"},
-		why:     "the interpreters are files; esbuild is linked in by those who want their TypeScript, and nobody else",
+		modules: []string{"github.com/tetratelabs/wazero", "golang.org/x/sys", "github.com/ianlancetaylor/demangle"},
+		why:     "interpreters are files for the host",
 	},
 	{
 		pkg: "internal/cases", own: []string{"abi", "host"},
@@ -115,7 +115,7 @@ var rules = []rule{
 			"github.com/urfave/cli/v2", "github.com/cpuguy83/go-md2man/v2", "github.com/russross/blackfriday/v2", "github.com/xrash/smetrics",
 			"github.com/vbauerster/mpb/v8", "github.com/VividCortex/ewma", "github.com/acarl005/stripansi",
 			"github.com/mattn/go-runewidth", "github.com/clipperhouse/uax29/v2", "github.com/rivo/uniseg", "golang.org/x/term",
-			"go.yaml.in/yaml/v3", "github.com/evanw/esbuild",
+			"go.yaml.in/yaml/v3",
 		}, slices.Concat(prometheus, opentelemetry, sqlite, huma, bubbletea)...),
 		why: "the CLI ties everything together; a new dependency is a decision, so it is listed",
 	},

@@ -22,7 +22,7 @@ func Extensions() []string { return slices.Clone(extensions) }
 
 // Interpreters are those that a host is made with. What they are loaded from is part of the program.
 func Interpreters() []host.Interpreter {
-	return []host.Interpreter{{Name: "js", Extensions: Extensions(), Load: loadJS, Prepare: prepare}}
+	return []host.Interpreter{{Name: "js", Extensions: Extensions(), Load: loadJS}}
 }
 
 func loadJS() (host.Source, error) {

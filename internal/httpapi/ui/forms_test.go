@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -203,7 +204,7 @@ func TestFormsOfQueuesAndSchedules(t *testing.T) {
 	}
 }
 
-// send uploads files as the form of the page does in a browser without scripts.
+// send uploads files as the form of the page does in a browser without scripts: plugins that were built, or the file of a script.
 func (s *system) send(t testing.TB, fields map[string]string, files ...string) reply {
 	t.Helper()
 	var body bytes.Buffer
@@ -214,15 +215,19 @@ func (s *system) send(t testing.TB, fields map[string]string, files ...string) r
 		}
 	}
 	for _, name := range files {
-		path, err := wasm(name)
-		if err != nil {
-			t.Fatal(err)
+		path := name
+		if filepath.Ext(name) != ".js" {
+			var err error
+			if path, err = wasm(name); err != nil {
+				t.Fatal(err)
+			}
+			name += ".wasm"
 		}
 		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		w, err := form.CreateFormFile("file", name+".wasm")
+		w, err := form.CreateFormFile("file", filepath.Base(name))
 		if err == nil {
 			_, err = w.Write(data)
 		}
@@ -236,6 +241,16 @@ func (s *system) send(t testing.TB, fields map[string]string, files ...string) r
 	return s.raw(t, http.MethodPost, "/plugins", &body, "Content-Type", form.FormDataContentType())
 }
 
+// scriptFile is the file of a script that makes text loud.
+func scriptFile(t testing.TB, name string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name+".js")
+	if err := os.WriteFile(file, []byte("export const process = (text) => text.toUpperCase() + '!';\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 func TestFormOfAnUpload(t *testing.T) {
 	s := server(t)
 	if r := s.send(t, map[string]string{"dry_run": "1"}, "upper-wat"); r.header.Get("Location") != "/plugins?done=checked" {
@@ -244,6 +259,10 @@ func TestFormOfAnUpload(t *testing.T) {
 	if r := s.send(t, nil, "upper-wat"); r.header.Get("Location") != "/plugins/upper-wat?done=upload" {
 		t.Errorf("with the name of the file: %d %v\n%s", r.status, r.header, r.body)
 	}
+	if r := s.send(t, nil, scriptFile(t, "sent")); r.header.Get("Location") != "/plugins/sent?done=upload" {
+		t.Errorf("a script: %d %v\n%s", r.status, r.header, r.body)
+	}
+	s.confirm(t, "/plugins/sent/remove", url.Values{})
 	for _, c := range []struct {
 		status int
 		name   string

@@ -18,6 +18,7 @@ import (
 	"github.com/taskhost/taskhost/client"
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/internal/auth"
+	"github.com/taskhost/taskhost/internal/builtin"
 	"github.com/taskhost/taskhost/internal/httpapi"
 	"github.com/taskhost/taskhost/internal/httpapi/ui"
 	"github.com/taskhost/taskhost/internal/plugindir"
@@ -107,12 +108,12 @@ func newSystem(cfg manager.Config, plugins ...string) (s *system, err error) {
 	}
 	events := httpapi.NewEvents(httpapi.EventsConfig{})
 	ctx := context.Background()
-	folder, err := plugindir.Open(plugindir.Config{Path: s.dir})
+	folder, err := plugindir.Open(plugindir.Config{Path: s.dir, Scripts: builtin.Extensions})
 	if err != nil {
 		return nil, err
 	}
 	s.closes = append(s.closes, folder.Close)
-	s.host, err = host.New(ctx, host.Config{Dir: s.dir, WatchInterval: 5 * time.Millisecond, MaxInstances: 64, OnEvent: func(e host.Event) {
+	s.host, err = host.New(ctx, host.Config{Dir: s.dir, Interpreters: builtin.Interpreters(), WatchInterval: 5 * time.Millisecond, MaxInstances: 64, OnEvent: func(e host.Event) {
 		folder.HostEvent(e)
 		events.HostEvent(e)
 	}})

@@ -3,6 +3,7 @@ package ui_test
 import (
 	"encoding/base64"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -228,6 +229,16 @@ func TestUploadSwapAndRollBack(t *testing.T) {
 	if second == first {
 		t.Fatal("the file that was dropped did not become current")
 	}
+	b.visit("/plugins")
+	b.stable(chromedp.SetUploadFiles(chromedp.CSS("#u-file"), []string{scriptFile(t, "scripted")}))
+	b.click("#upload button")
+	b.see("is loaded, version ")
+	b.visit("/plugins/scripted")
+	b.see("JavaScript: QuickJS")
+	b.stable(chromedp.SetValue(chromedp.CSS("#try-input"), "loud"))
+	b.click("#try button")
+	b.see("LOUD!")
+	s.confirm(t, "/plugins/scripted/remove", url.Values{})
 	b.visit("/plugins/swapped")
 	b.wait(`document.querySelectorAll("tr[id^=v-]").length === 2`)
 	b.click("#v-" + first + " button")

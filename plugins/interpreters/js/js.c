@@ -16,6 +16,10 @@ static const char prelude[] = {
 #include "prelude.inc"
     0};
 
+static const char typescript[] = {
+#include "typescript.inc"
+    0};
+
 // The stack in Wasm's memory, set by the linker, and what JavaScript gets of it: the rest is for the C code that it has called.
 enum { STACK = 1 << 20, STACK_RESERVE = 128 << 10 };
 
@@ -740,15 +744,63 @@ static JSValue run(const char *source, size_t length) {
   return list;
 }
 
+static bool is_typescript(const char *name) {
+  const char *dot = strrchr(name, '.');
+  return dot && (!strcmp(dot, ".ts") || !strcmp(dot, ".mts"));
+}
+
+// A script without its types, made by an engine of its own that leaves nothing behind: text that the caller frees. NULL: the host was told why.
+static char *without_types(const char *source, size_t *length) {
+  JSRuntime *own = JS_NewRuntime2(&memory, NULL);
+  JSContext *js = own ? JS_NewContext(own) : NULL;
+  if (!js) give_up();
+  JS_SetMaxStackSize(own, STACK - STACK_RESERVE);
+  JSValue result = JS_Eval(js, typescript, sizeof typescript - 1, entry, JS_EVAL_TYPE_GLOBAL);
+  if (!JS_IsException(result)) {
+    JS_FreeValue(js, result);
+    JSValue global = JS_GetGlobalObject(js), strip = JS_GetPropertyStr(js, global, "strip");
+    JSValue args[] = {JS_NewStringLen(js, source, *length), JS_NewString(js, script)};
+    result = JS_IsException(args[0]) ? JS_EXCEPTION : JS_Call(js, strip, JS_UNDEFINED, 2, args);
+    JS_FreeValue(js, args[0]);
+    JS_FreeValue(js, args[1]);
+    JS_FreeValue(js, strip);
+    JS_FreeValue(js, global);
+  }
+  char *text = NULL;
+  if (JS_IsException(result)) {
+    JSValue error = JS_GetException(js), message = JS_GetPropertyStr(js, error, "message");
+    const char *said = JS_ToCString(js, message);
+    if (refused || !said) give_up();
+    taskhost_fail("%s", said);
+    JS_FreeCString(js, said);
+    JS_FreeValue(js, message);
+    JS_FreeValue(js, error);
+  } else {
+    const char *stripped = JS_ToCStringLen(js, length, result);
+    if (!stripped || !(text = malloc(*length + 1))) give_up();
+    memcpy(text, stripped, *length + 1);
+    JS_FreeCString(js, stripped);
+  }
+  JS_FreeValue(js, result);
+  JS_FreeContext(js);
+  JS_FreeRuntime(own);
+  return text;
+}
+
 __attribute__((export_name("taskhost_script_load"))) int load(uint32_t name_length) {
   taskhost__begin();
   taskhost_bytes input = taskhost_input();
   if (name_length > input.length) return taskhost_fail("the script's name is longer than the input");
-  if (!(script = strndup(input.data, name_length)) || !start()) return 1;
-  char *source = input.data + name_length;
+  if (!(script = strndup(input.data, name_length))) return 1;
+  char *source = input.data + name_length, *stripped = NULL;
   size_t length = input.length - name_length, mark = length >= 3 && !memcmp(source, "\xef\xbb\xbf", 3) ? 3 : 0;
-  JSValue list = run(source + mark, length - mark);
+  source += mark;
+  length -= mark;
+  if (is_typescript(script) && !(source = stripped = without_types(source, &length))) return 1;
+  if (!start()) return 1;
+  JSValue list = run(source, length);
   if (JS_IsException(list)) return fail(true);
+  free(stripped);
   JSValue n = property(list, "length");
   count = JS_VALUE_GET_INT(n);
   functions = calloc((size_t)count, sizeof *functions);
