@@ -9,7 +9,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -303,6 +305,35 @@ func TestJavaScriptIsStopped(t *testing.T) {
 		_, _, err := call(t, h, abi.Call{Plugin: "busy", Function: function})
 		if abi.CodeOf(err) != abi.CodeTimeout || time.Since(start) > 10*time.Second {
 			t.Errorf("%s: %v after %s", function, err, time.Since(start))
+		}
+	}
+}
+
+func TestTheExamplesOfJavaScriptRun(t *testing.T) {
+	files := map[string]string{}
+	for _, e := range regexp.MustCompile("(?s)```js\n// (\\S+\\.js)\n.*?```").FindAllStringSubmatch(read(t, "../docs/javascript.md"), -1) {
+		files[e[1]] = strings.TrimSuffix(strings.TrimPrefix(e[0], "```js\n"), "```")
+	}
+	var requests atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if requests.Add(1) == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_, _ = io.WriteString(w, "seen")
+	}))
+	t.Cleanup(server.Close)
+	files["watch.json"] = `{"allowed_hosts": ["127.0.0.1"]}`
+	h := scripts(t, files)
+	for _, c := range []struct{ step, input, output string }{
+		{"shout", "hello", "HELLO!"},
+		{"orders:lines", "a\nb", "2"},
+		{"orders:total", `{"items": [{"price": 1.5, "n": 2}]}`, `{"total":3}`},
+		{"orders:xor", "\x00", "\xff"},
+		{"orders:greet", `{"name": "Ada", "times": 2}`, `{"text":"Hello, Ada! Hello, Ada!"}`},
+		{"watch", server.URL, "seen"},
+	} {
+		if got := succeed(t, h, c.step, c.input); got != c.output {
+			t.Errorf("%s: %q, want %q", c.step, got, c.output)
 		}
 	}
 }

@@ -1,5 +1,5 @@
 // js.wasm: QuickJS, as the interpreter that turns a file NAME.js into a plugin. docs/javascript.md says what a script can do, and
-// plugins/interpreters/README.md what the host calls here.
+// docs/guest-functions.md what the host calls here.
 //
 // What a call needs is made when the script is loaded, since the host takes its snapshot then: a call looks nothing up, and touches little.
 #include <stdbool.h>
