@@ -114,6 +114,8 @@ var javascript = map[string]struct {
 	"a var of JSON":           {script: `export const f = () => { vars.set("a", { b: 1 }); vars.set("c", "x"); return [vars.get("a", "json").b, vars.get("c"), vars.get("c", "bytes")[0], vars.get("d") === undefined]; };`, output: `[1,"x",120,true]`},
 	"a var's kind":            {script: `export const f = () => vars.get("a", "yaml");`, code: abi.CodeFailed, error: `TypeError: "yaml" is none of "text", "bytes" and "json"`},
 	"time":                    {script: `export const f = () => [Math.abs(Date.now() - new Date()) < 1000, performance.now() > 0, new Date(0).getTimezoneOffset()];`, output: "[true,true,0]"},
+	"what has no number":      {script: `export const f = () => progress({ valueOf() { throw new Error("none"); } }, 1);`, code: abi.CodeFailed, error: "none"},
+	"a view that lies":        {script: `class V extends Uint8Array { get byteLength() { return 1e6; } } export const f = () => new V(8);`, code: abi.CodeFailed, error: "RangeError: the view is larger"},
 	"the other name":          {script: "\ufeffexport default function () { return 1; } export function f() { return 2; }", output: "2"},
 	"a surrogate in progress": {script: `export const f = () => { progress(1, 2, "\ud83c"); progress(NaN); };`},
 	"generators and classes":  {script: `class A { #x = 1; static s = 2; get x() { return this.#x; } } function* g() { yield* [1, 2]; } export const f = () => [new A().x, A.s, ...g()];`, output: "[1,2,1,2]"},
@@ -219,6 +221,9 @@ func TestJavaScriptSandbox(t *testing.T) {
 		export const random = () => [Math.random(), Math.random(), first];
 		export const late = () => { setInterval(() => list.push(1), 1); Promise.reject(1).catch(() => {}); };
 		export const seen = async () => { await new Promise(done => setTimeout(done, 5)); return list.length; };
+		let old;
+		export const fails = () => { Promise.resolve().then(() => list.push(2)); setTimeout(() => { throw new Error("late"); }, 1); return new Promise(done => (old = done)); };
+		export const fulfils = async () => { old?.("of the call before"); await null; await null; return "own"; };
 		export const grow = () => { const a = []; for (let i = 0; i < 1e5; i++) { const o = { a }; o.o = o; } return a.length; };
 	`
 	h := scripts(t, map[string]string{
@@ -244,6 +249,12 @@ func TestJavaScriptSandbox(t *testing.T) {
 	succeed(t, h, "kept:late", "")
 	if got := succeed(t, h, "kept:seen", ""); got != "0" {
 		t.Errorf("a timer of the call before ran %s times", got)
+	}
+	if _, _, err := call(t, h, abi.Call{Plugin: "kept", Function: "fails"}); err == nil || !strings.Contains(err.Error(), "late") {
+		t.Errorf("%v", err)
+	}
+	if got := succeed(t, h, "kept:fulfils", ""); got != "own" {
+		t.Errorf("a promise of the call before: %q", got)
 	}
 	for range 5 { // each leaves garbage in cycles
 		succeed(t, h, "kept:grow", "")

@@ -292,7 +292,7 @@
   function addTimer(run, delay, every) {
     if (typeof run !== "function") throw new TypeError("a timer needs a function");
     host.timer();
-    delay = Math.max(0, Number(delay) || 0);
+    delay = Math.min(Math.max(0, Number(delay) || 0), 2 ** 31 - 1);
     timers.push({ id: ++lastTimer, run, at: host.now() + delay, every: every ? Math.max(1, delay) : 0 });
     return lastTimer;
   }
