@@ -1,5 +1,5 @@
 // js.wasm: QuickJS, as the interpreter that turns a file NAME.js into a plugin. docs/javascript.md says what a script can do, and
-// plugins/interpreters/README.md what the host calls here.
+// docs/guest-functions.md what the host calls here.
 //
 // What a call needs is made when the script is loaded, since the host takes its snapshot then: a call looks nothing up, and touches little.
 #include <stdbool.h>
@@ -139,6 +139,10 @@ static bool content_of(JSValueConst v, content *c) {
       uint8_t *data = JS_GetArrayBuffer(context, &size, buffer);
       JS_FreeValue(context, buffer);
       if (!data) return false;
+      if (at > size || n > size - at) { // a class of the script's has properties of its own
+        JS_ThrowRangeError(context, "the view is larger than its buffer");
+        return false;
+      }
       c->data = data + at;
       c->length = n;
       return true;
@@ -183,31 +187,28 @@ static int kind_of(JSValueConst v) {
   return k;
 }
 
-static int32_t clamped(JSValueConst v) {
-  double d = 0;
-  JS_ToFloat64(context, &d, v);
-  return d >= INT32_MAX ? INT32_MAX : d > 0 ? (int32_t)d : 0;
+static bool whole(JSValueConst v, int32_t *to) {
+  double d;
+  if (JS_ToFloat64(context, &d, v)) return false;
+  *to = d >= INT32_MAX ? INT32_MAX : d > 0 ? (int32_t)d : 0;
+  return true;
 }
 
 // progress(step, total, message), or progress(fraction, message).
 FUNCTION(js_progress) {
   UNUSED;
-  bool steps = argc > 1 && JS_IsNumber(argv[1]);
-  JSValueConst said = steps ? (argc > 2 ? argv[2] : JS_UNDEFINED) : (argc > 1 ? argv[1] : JS_UNDEFINED);
-  const char *message = NULL;
-  size_t length = 0;
-  if (!JS_IsUndefined(said) && !JS_IsNull(said)) {
-    if (!(message = text_of(said, &length))) return JS_EXCEPTION;
-    mend(message, length);
-  }
-  if (steps) {
-    taskhost_progress(clamped(argv[0]), clamped(argv[1]), message);
-  } else {
-    double fraction;
-    if (JS_ToFloat64(js, &fraction, argc ? argv[0] : JS_UNDEFINED)) return JS_EXCEPTION;
-    taskhost_progress_fraction(fraction == fraction ? fraction : 0, message); // NaN would mean step of total
-  }
-  if (message) JS_FreeCString(js, message);
+  bool steps = JS_IsNumber(argv[1]);
+  JSValueConst said = argv[steps ? 2 : 1];
+  int32_t step, total;
+  double fraction;
+  if (steps ? !whole(argv[0], &step) || !whole(argv[1], &total) : JS_ToFloat64(js, &fraction, argv[0])) return JS_EXCEPTION;
+  content message = {NULL, 0, NULL};
+  if (!JS_IsUndefined(said) && !JS_IsNull(said) && !content_of_string(said, &message)) return JS_EXCEPTION;
+  if (steps)
+    taskhost_progress(step, total, message.string);
+  else
+    taskhost_progress_fraction(fraction == fraction ? fraction : 0, message.string); // NaN would mean step of total
+  release(&message);
   return JS_UNDEFINED;
 }
 
@@ -268,18 +269,16 @@ FUNCTION(js_checkpoint_load) {
 
 FUNCTION(js_log) {
   UNUSED;
-  size_t length;
-  const char *text = text_of(argv[1], &length);
-  if (!text) return JS_EXCEPTION;
-  mend(text, length);
-  taskhost_log((enum taskhost_level)clamped(argv[0]), "%s", text);
-  JS_FreeCString(js, text);
+  content text;
+  if (!content_of_string(argv[1], &text)) return JS_EXCEPTION;
+  taskhost_log((enum taskhost_level)JS_VALUE_GET_INT(argv[0]), "%s", text.string);
+  release(&text);
   return JS_UNDEFINED;
 }
 
 FUNCTION(js_logs) {
   UNUSED;
-  return JS_NewBool(js, taskhost_logs((enum taskhost_level)clamped(argv[0])));
+  return JS_NewBool(js, taskhost_logs((enum taskhost_level)JS_VALUE_GET_INT(argv[0])));
 }
 
 // A list of names and values as C strings, one after the other; NULL: an exception. free_pairs frees it.
@@ -312,7 +311,7 @@ FUNCTION(js_metric) {
   if (JS_ToFloat64(js, &value, argv[2])) return JS_EXCEPTION;
   const char *name = text_of(argv[1], NULL), **labels = name ? pairs_of(argv[3]) : NULL;
   if (!labels) return JS_EXCEPTION;
-  const char *why = kinds[clamped(argv[0]) % 3](name, value, labels);
+  const char *why = kinds[JS_VALUE_GET_INT(argv[0])](name, value, labels);
   free_pairs(labels);
   JS_FreeCString(js, name);
   return why ? JS_NewString(js, why) : JS_UNDEFINED;
@@ -355,6 +354,16 @@ FUNCTION(js_decode) {
   const char *data = c.data ? c.data : "";
   size_t mark = c.length >= 3 && !memcmp(data, "\xef\xbb\xbf", 3) ? 3 : 0;
   JSValue v = JS_NewStringLen(js, data + mark, c.length - mark);
+  release(&c);
+  return v;
+}
+
+// bytes(data): a copy.
+FUNCTION(js_bytes) {
+  UNUSED;
+  content c;
+  if (!content_of(argv[0], &c)) return JS_EXCEPTION;
+  JSValue v = bytes_value(c.data, c.length);
   release(&c);
   return v;
 }
@@ -507,6 +516,7 @@ static const JSCFunctionListEntry host[] = {
     JS_CFUNC_DEF("http", 4, js_http),
     JS_CFUNC_DEF("encode", 1, js_encode),
     JS_CFUNC_DEF("decode", 1, js_decode),
+    JS_CFUNC_DEF("bytes", 1, js_bytes),
     JS_CFUNC_DEF("fill", 1, js_fill),
     JS_CFUNC_DEF("random", 0, js_random),
     JS_CFUNC_DEF("now", 0, js_now),
@@ -542,14 +552,14 @@ static void track(JSContext *js, JSValueConst promise, JSValueConst reason, JS_B
   }
 }
 
-// What became of the promise that a function returned.
+// What became of the promise that a function returned. A promise of a call before this one, in the same sandbox, does not count.
 static enum { PENDING, FULFILLED, REJECTED } state;
 static JSValue settled;
-static JSValue on_fulfilled, on_rejected;
+static int32_t calls;
 
-static JSValue settle(JSContext *js, JSValueConst self, int argc, JSValueConst *argv, int how) {
+static JSValue settle(JSContext *js, JSValueConst self, int argc, JSValueConst *argv, int how, JSValue *number) {
   (void)self, (void)argc;
-  if (state == PENDING) {
+  if (state == PENDING && JS_VALUE_GET_INT(*number) == calls) {
     state = how;
     settled = JS_DupValue(js, argv[0]);
   }
@@ -564,12 +574,15 @@ static JSValue finish(JSValue result) {
     JSValue then = JS_GetProperty(context, result, atom_then);
     if (JS_IsException(then)) goto fail;
     if (JS_IsFunction(context, then)) {
-      JSValueConst handlers[] = {on_fulfilled, on_rejected};
+      JSValue number = JS_NewInt32(context, ++calls);
+      JSValue handlers[] = {JS_NewCFunctionData(context, settle, 1, FULFILLED, 1, &number), JS_NewCFunctionData(context, settle, 1, REJECTED, 1, &number)};
       waits = true;
       state = PENDING;
       JSValue ignored = JS_Call(context, then, result, 2, handlers);
       if (JS_IsException(ignored) && state == PENDING) state = REJECTED, settled = JS_GetException(context);
       JS_FreeValue(context, ignored);
+      JS_FreeValue(context, handlers[0]);
+      JS_FreeValue(context, handlers[1]);
     }
     JS_FreeValue(context, then);
   }
@@ -604,6 +617,9 @@ fail:
 
 // Leaves nothing of a call behind, for a sandbox that serves another one.
 static void tidy(void) {
+  JSContext *js;
+  while (JS_ExecutePendingJob(runtime, &js)) { // of a call that failed before it came to them
+  }
   while (rejections) {
     rejections--;
     JS_FreeValue(context, rejected[rejections].promise);
@@ -686,8 +702,6 @@ static bool start(void) {
   JSValue global = JS_GetGlobalObject(context), functions = JS_NewObject(context);
   JS_SetPropertyFunctionList(context, functions, host, sizeof host / sizeof *host);
   atom_then = JS_NewAtom(context, "then");
-  on_fulfilled = JS_NewCFunctionMagic(context, settle, "fulfilled", 1, JS_CFUNC_generic_magic, FULFILLED);
-  on_rejected = JS_NewCFunctionMagic(context, settle, "rejected", 1, JS_CFUNC_generic_magic, REJECTED);
   array_buffer = property(global, "ArrayBuffer");
   is_view = property(array_buffer, "isView");
   uint8array = property(global, "Uint8Array");

@@ -20,11 +20,11 @@
     return lines.length > FRAMES ? [...lines.slice(0, FRAMES), `    … ${lines.length - FRAMES} more`] : lines;
   }
 
-  // Where an error was thrown: upper.js:3.
+  // Where in the script an error was thrown: upper.js:3.
   function placeOf(stack) {
     for (const line of stack) {
-      const found = /(\S+:\d+)\)?$/.exec(line);
-      if (found) return found[1].replace(/^\(/, "");
+      const found = /([^\s()<>]+:\d+)\)?$/.exec(line);
+      if (found) return found[1];
     }
     return "";
   }
@@ -248,6 +248,12 @@
 
   // --- text, randomness
 
+  // Whether some bytes are the others, which may begin with a mark of the byte order.
+  function sameEnd(bytes, all) {
+    const mark = all.length - bytes.length;
+    return (mark === 0 || mark === 3) && bytes.every((b, i) => b === all[i + mark]);
+  }
+
   class TextEncoder {
     get encoding() { return "utf-8"; }
     encode(text = "") { return host.encode(String(text)); }
@@ -261,8 +267,7 @@
     get encoding() { return "utf-8"; }
     decode(bytes) {
       const text = host.decode(bytes);
-      if (this.fatal && text.includes("\ufffd") && host.decode(host.encode(text)).length !== text.length)
-        throw new TypeError("TextDecoder: the bytes are not UTF-8");
+      if (this.fatal && !sameEnd(host.encode(text), host.bytes(bytes))) throw new TypeError("TextDecoder: the bytes are not UTF-8");
       return text;
     }
   }
@@ -287,7 +292,7 @@
   function addTimer(run, delay, every) {
     if (typeof run !== "function") throw new TypeError("a timer needs a function");
     host.timer();
-    delay = Math.max(0, Number(delay) || 0);
+    delay = Math.min(Math.max(0, Number(delay) || 0), 2 ** 31 - 1);
     timers.push({ id: ++lastTimer, run, at: host.now() + delay, every: every ? Math.max(1, delay) : 0 });
     return lastTimer;
   }
