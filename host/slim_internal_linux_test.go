@@ -42,6 +42,15 @@ func TestLoadedPluginsAreSlim(t *testing.T) {
 	if bodies := reflect.ValueOf(v.modules[0].compiled).Elem().FieldByName("module").Elem().FieldByName("CodeSection"); bodies.Len() < 100 || bodies.Index(0).FieldByName("Body").Len() > 0 {
 		t.Errorf("the bodies of %d functions are in memory", bodies.Len())
 	}
+	data := reflect.ValueOf(v.modules[0].compiled).Elem().FieldByName("module").Elem().FieldByName("DataSection")
+	for n := range data.Len() {
+		if segment := data.Index(n); segment.FieldByName("Init").Len() > 0 && !segment.FieldByName("Passive").Bool() {
+			t.Errorf("%d bytes that memories began with are in memory", segment.FieldByName("Init").Len())
+		}
+	}
+	if data.Len() == 0 {
+		t.Error("the module has no data: the engine is another one, see slim_linux.go")
+	}
 	if m := v.source.modules[0]; m.wasm != nil || m.file == nil || v.source.size() < 1<<20 {
 		t.Errorf("the module is in memory, or has no size: %d", v.source.size())
 	}
