@@ -21,7 +21,7 @@ import (
 // TestLoadedPluginsAreSlim looks at what a large plugin keeps in memory once it is loaded, lets it run while its code is put into a file
 // once more, and goes back to a version whose module is in a file.
 func TestLoadedPluginsAreSlim(t *testing.T) {
-	h, err := New(t.Context(), Config{CacheDir: "../build/cache/test"})
+	h, err := New(t.Context(), Config{CacheDir: "../build/cache/taskhost"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestMemoryStaysWhenItCannotBeMapped(t *testing.T) {
 // TestCodeThatStaysIsToldOnce has a folder of the cache in which no file can be made.
 func TestCodeThatStaysIsToldOnce(t *testing.T) {
 	var out bytes.Buffer
-	h, err := New(t.Context(), Config{CacheDir: "../build/cache/test", Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	h, err := New(t.Context(), Config{CacheDir: "../build/cache/taskhost", Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
 		t.Fatal(err)
 	}
