@@ -114,6 +114,18 @@ var javascript = map[string]struct {
 	"a var of JSON":           {script: `export const f = () => { vars.set("a", { b: 1 }); vars.set("c", "x"); return [vars.get("a", "json").b, vars.get("c"), vars.get("c", "bytes")[0], vars.get("d") === undefined]; };`, output: `[1,"x",120,true]`},
 	"a var's kind":            {script: `export const f = () => vars.get("a", "yaml");`, code: abi.CodeFailed, error: `TypeError: "yaml" is none of "text", "bytes" and "json"`},
 	"time":                    {script: `export const f = () => [Math.abs(Date.now() - new Date()) < 1000, performance.now() > 0, new Date(0).getTimezoneOffset()];`, output: "[true,true,0]"},
+	// What quickjs.sed changes.
+	"a variable too early": {script: `const t = f => { try { return f(); } catch (e) { return e.message; } };
+		export const f = () => [t(() => { const g = x; let x = 1; }), t(() => { x = 1; let x; }), t(() => { const g = () => x; g(); let x = 1; }),
+			t(() => { for (let i = 0; i < 2; i++) { if (i == 1) y; let y = i; y++; } }), t(() => { switch (2) { case 1: let x = 1; case 2: return x; } }),
+			t(() => { for (let x of [x]); }), t(() => { let { a = b, b } = {}; }), t(() => { eval("x"); let x = 1; }), t(() => { new A(); class A {} })].map(s => s.replace(" is not initialized", "")).join("");`, output: "xxxyxxbxA"},
+	"variables in loops": {script: `export const f = () => { const g = []; let s = 0; for (let i = 0; i < 3; i++) { let y = i; g.push(() => i++ + y); s += y; } g[0](); return [s, g.map(h => h())]; };`, output: "[3,[1,2,4]]"},
+	"counting":           {script: `export const f = () => { let i = 2147483646; i++; i++; let d = -2147483647; d--; d--; let h = 0.5; h++; let s = "5"; const p = s++; let b = 1n; b++; let u; u++; return [i, d, h, s, p, String(b), u, i-- - i--]; };`, output: `[2147483648,-2147483649,1.5,6,5,"2",null,1]`},
+	"text that grows": {script: `export const f = () => { let a = "0123456789".repeat(40), b = a, c = "x" + a, d = c; a += "é"; c += 1; let e = c; c = c + c; c += null; let g = ""; for (let i = 0; i < 1000; i++) { g += i; g += "\n" + i; }
+		const h = []; let k = "k"; for (let i = 0; i < 3; i++) { h.push(k); k += i; h.push(() => k); } return [b.length, a.length, d.length, e.length, c.length, g.length, h.map(x => x.call?.() ?? x)]; };`, output: `[400,401,401,402,808,6780,["k","k012","k0","k012","k01","k012"]]`},
+	"much text that grows":  {script: `export const f = () => { let s = ""; for (let i = 0; i < 300000; i++) s += "line " + i; return s.length; };`, output: "3188890"},
+	"what text cannot take": {script: `export const f = () => { let s = "a"; try { s += Symbol("x"); } catch (e) { return [s, e.message]; } };`, output: `["a","cannot convert symbol to string"]`},
+
 	"what has no number":      {script: `export const f = () => progress({ valueOf() { throw new Error("none"); } }, 1);`, code: abi.CodeFailed, error: "none"},
 	"a view that lies":        {script: `class V extends Uint8Array { get byteLength() { return 1e6; } } export const f = () => new V(8);`, code: abi.CodeFailed, error: "RangeError: the view is larger"},
 	"the other name":          {script: "\ufeffexport default function () { return 1; } export function f() { return 2; }", output: "2"},
