@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,10 +19,10 @@ const authoringRounds = 3
 // authoring measures the way from nothing to a plugin's first output with the command line: taskhost new, build and run, one after the
 // other, in each language. "first" is the first project on a machine that has the compilers and nothing else: Go compiles its standard
 // library, Rust the SDK, and npm finds what it once downloaded in its own cache. "next" is another project of the same author, "change"
-// a build and a run after one line of it has changed. What stands after the slash is processor time, which other programs disturb less. It is done only
+// a build and a run after one line of it has changed, "dev" what taskhost dev takes from the file's change to its output. What stands after the slash is processor time, which other programs disturb less. It is done only
 // when it is named, for it needs the compilers of all languages.
 func authoring(ctx context.Context, _ files) error {
-	fmt.Printf("\nfrom taskhost new to the first output, seconds / seconds of processor time\n%-6s %15s %15s %15s\n", "", "first", "next", "change")
+	fmt.Printf("\nfrom taskhost new to the first output, seconds / seconds of processor time\n%-6s %15s %15s %15s %8s\n", "", "first", "next", "change", "dev")
 	program, err := filepath.Abs(filepath.Join(build, "taskhost"))
 	if err != nil {
 		return err
@@ -50,7 +51,7 @@ func authoringIn(ctx context.Context, program, lang string) error {
 	if err != nil {
 		return err
 	}
-	var next, change []spent
+	var next, change, dev []spent
 	for i := range authoringRounds {
 		name := fmt.Sprintf("next%d", i)
 		s, err := a.project(name)
@@ -58,12 +59,15 @@ func authoringIn(ctx context.Context, program, lang string) error {
 			return err
 		}
 		next = append(next, s)
-		if s, err = a.change(name); err != nil {
+		if s, err = a.change(name, i); err != nil {
 			return err
 		}
 		change = append(change, s)
 	}
-	fmt.Printf("%-6s %15s %15s %15s\n", lang, first, middle(next), middle(change))
+	if dev, err = a.dev("first"); err != nil {
+		return err
+	}
+	fmt.Printf("%-6s %15s %15s %15s %8.2f\n", lang, first, middle(next), middle(change), middle(dev).wall.Seconds())
 	return nil
 }
 
@@ -95,24 +99,83 @@ func (a *author) project(name string) (spent, error) {
 	return a.buildAndRun(s, name, "HELLO!\n")
 }
 
-// change changes a line of the source, builds and runs.
-func (a *author) change(name string) (spent, error) {
+// edit changes a line of the source, so that so many more marks stand at the end: no two changes build the same.
+func (a *author) edit(name string, marks int) error {
 	source := map[string]string{
 		"c": "src/" + name + ".c", "rust": "src/lib.rs", "go": "main.go", "as": "assembly/index.ts", "js": name + ".js",
 	}[a.lang]
 	file := filepath.Join(a.dir, name, filepath.FromSlash(source))
-	text, err := os.ReadFile(file)
+	original, err := os.ReadFile(file + ".orig")
 	if err != nil {
+		if original, err = os.ReadFile(file); err == nil {
+			err = os.WriteFile(file+".orig", original, 0o600)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	more := strings.Repeat("?", marks)
+	changed := strings.NewReplacer(`mark + "\n"`, `mark + "`+more+`\n"`, `out += "\n"`, `out += "`+more+`\n"`, `s%s\n`, `s%s`+more+`\n`).Replace(string(original))
+	if changed == string(original) {
+		return fmt.Errorf("%s has no line to change", file)
+	}
+	return os.WriteFile(file, []byte(changed), 0o600)
+}
+
+// change changes a line of the source, builds and runs.
+func (a *author) change(name string, round int) (spent, error) {
+	if err := a.edit(name, round+1); err != nil {
 		return spent{}, err
 	}
-	changed := strings.NewReplacer(`mark + "\n"`, `mark + "?\n"`, `out += "\n"`, `out += "?\n"`, `s%s\n`, `s%s?\n`).Replace(string(text))
-	if changed == string(text) {
-		return spent{}, fmt.Errorf("%s has no line to change", file)
+	return a.buildAndRun(spent{}, name, "HELLO!"+strings.Repeat("?", round+1)+"\n")
+}
+
+// dev lets taskhost dev run, changes a line again and again, and waits for what it makes of that.
+func (a *author) dev(name string) (took []spent, err error) {
+	ctx, cancel := context.WithTimeout(a.ctx, 5*time.Minute)
+	defer cancel()
+	cmd := a.command(ctx, "dev", "--json", "-i", "-", name)
+	cmd.Stdin = strings.NewReader("hello")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
 	}
-	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
-		return spent{}, err
+	if err := cmd.Start(); err != nil {
+		return nil, err
 	}
-	return a.buildAndRun(spent{}, name, "HELLO!?\n")
+	defer func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+	}()
+	runs := json.NewDecoder(out)
+	// The first ones are not counted: the program and the compilers have just begun.
+	const warm = 2
+	for n := range warm + 2*authoringRounds + 1 {
+		want := "HELLO!\n"
+		began := time.Now()
+		if n > 0 {
+			want = "HELLO!" + strings.Repeat("?", 10+n) + "\n"
+			if err := a.edit(name, 10+n); err != nil {
+				return nil, err
+			}
+		}
+		var run struct {
+			Output string          `json:"output"`
+			Error  json.RawMessage `json:"error"`
+		}
+		for run.Output != want {
+			if err := runs.Decode(&run); err != nil {
+				return nil, fmt.Errorf("taskhost dev: %w", err)
+			}
+			if run.Error != nil {
+				return nil, fmt.Errorf("taskhost dev: %s", run.Error)
+			}
+		}
+		if n > warm {
+			took = append(took, spent{wall: time.Since(began)})
+		}
+	}
+	return took, nil
 }
 
 // buildAndRun adds what building and running take, and checks the output.
@@ -128,11 +191,17 @@ func (a *author) buildAndRun(s spent, name, want string) (spent, error) {
 	return spent{s.wall + built.wall + ran.wall, s.processor + built.processor + ran.processor}, err
 }
 
-// taskhost runs the command line.
-func (a *author) taskhost(input string, args ...string) (spent, string, error) {
-	cmd := exec.CommandContext(a.ctx, a.program, args...)
+// command is the command line with the author's caches.
+func (a *author) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, a.program, args...)
 	cmd.Dir = a.dir
 	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+filepath.Join(a.dir, ".cache"), "GOCACHE="+filepath.Join(a.dir, ".go"), "GOFLAGS=")
+	return cmd
+}
+
+// taskhost runs the command line.
+func (a *author) taskhost(input string, args ...string) (spent, string, error) {
+	cmd := a.command(a.ctx, args...)
 	cmd.Stdin = strings.NewReader(input)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said

@@ -11,12 +11,14 @@ import (
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/bench/measure"
 	"github.com/taskhost/taskhost/host"
+	"github.com/taskhost/taskhost/internal/builtin"
 )
 
 // callCase is one function of a plugin that both sides call.
 type callCase struct {
 	name     string
 	wasm     []byte
+	script   string // wasm is the text of a script, and this the name of its file
 	function string
 	input    []byte
 	want     string
@@ -50,7 +52,7 @@ func (c callCase) checked(f call) call {
 
 // newHost makes a host with the plugin, by the name p.
 func (c callCase) newHost(ctx context.Context, isolation abi.Isolation) (h *host.Host, done func(), err error) {
-	h, err = host.New(ctx, host.Config{MaxInstances: 2000, MaxMemory: 64 << 30})
+	h, err = host.New(ctx, host.Config{MaxInstances: 2000, MaxMemory: 64 << 30, Interpreters: builtin.Interpreters()})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -59,8 +61,13 @@ func (c callCase) newHost(ctx context.Context, isolation abi.Isolation) (h *host
 	for name, wasm := range c.libs {
 		m.Wasm = append(m.Wasm, abi.ManifestWasm{Name: name, Data: wasm})
 	}
-	m.Wasm = append(m.Wasm, abi.ManifestWasm{Name: "main", Data: c.wasm})
-	if _, err := h.Swap(ctx, "p", host.Source{Manifest: m}); err != nil {
+	src := host.Source{Manifest: m}
+	if c.script != "" {
+		src.Script, src.File = c.wasm, c.script
+	} else {
+		m.Wasm = append(m.Wasm, abi.ManifestWasm{Name: "main", Data: c.wasm})
+	}
+	if _, err := h.Swap(ctx, "p", src); err != nil {
 		done()
 		return nil, nil, err
 	}

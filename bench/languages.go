@@ -11,6 +11,7 @@ import (
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/bench/measure"
+	"github.com/taskhost/taskhost/host"
 )
 
 // language is a row of the tables of docs/languages.md. The files are of build/testdata, or of go-sdk.
@@ -27,6 +28,7 @@ var written = []language{
 	{name: "C", small: "small/c", whole: "contract/c"},
 	{name: "C++", small: "small/cpp", whole: "contract/cpp"},
 	{name: "AssemblyScript", small: "small/as", whole: "contract/as"},
+	{name: "JavaScript", small: "small/upper.js", whole: "contract/js/contract.js"},
 	{name: "WAT", small: "small/wat", whole: "contract/wat"},
 	{name: "WASI program, in C", small: "small/wasi"},
 	{name: "WASI program, in Go", small: "filter-go"},
@@ -63,11 +65,16 @@ func (l language) measure(ctx context.Context, wasm files) (row string, err erro
 		}
 		whole = size(len(b))
 	}
-	cold, err := fastest(func() (time.Duration, error) { return coldSwap(ctx, small) })
+	src, script := host.Source{Wasm: small}, ""
+	if filepath.Ext(l.small) == ".js" {
+		script = "upper.js"
+		src = host.Source{Script: small, File: script}
+	}
+	cold, err := fastest(func() (time.Duration, error) { return coldSwap(ctx, src) })
 	if err != nil {
 		return "", err
 	}
-	c := callCase{name: l.name, wasm: small, function: l.call, input: []byte(`{"text": "hello world", "n": 12345}`)}
+	c := callCase{name: l.name, wasm: small, script: script, function: l.call, input: []byte(`{"text": "hello world", "n": 12345}`)}
 	call, done, err := c.ours(ctx, abi.IsolationPristine)
 	if err != nil {
 		return "", err
@@ -110,6 +117,9 @@ func fastest(f func() (time.Duration, error)) (time.Duration, error) {
 func (f files) built(name string) ([]byte, error) {
 	if b, ok := f[name]; ok || strings.HasPrefix(name, "go-sdk/") {
 		return b, nil
+	}
+	if filepath.Ext(name) == ".js" { // which is not built
+		return os.ReadFile(filepath.Join("..", "testdata", name))
 	}
 	b, err := os.ReadFile(filepath.Join(build, "testdata", name+".wasm"))
 	if err != nil {

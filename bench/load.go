@@ -15,13 +15,14 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/taskhost/taskhost/host"
+	"github.com/taskhost/taskhost/internal/builtin"
 )
 
 // loading measures how long a large Go plugin takes to load: without a cache, beside wazero's compiler alone, and with a warm one.
 func loading(ctx context.Context, wasm files) error {
 	plugin := wasm["upper-go"]
 	cold, err := medians(7,
-		func() (time.Duration, error) { return coldSwap(ctx, plugin) },
+		func() (time.Duration, error) { return coldSwap(ctx, host.Source{Wasm: plugin}) },
 		func() (time.Duration, error) { return compileAlone(ctx, plugin) },
 	)
 	if err != nil {
@@ -69,14 +70,14 @@ func medians(n int, sides ...func() (time.Duration, error)) ([]time.Duration, er
 }
 
 // coldSwap is the time of a Swap on a new host that has no cache.
-func coldSwap(ctx context.Context, wasm []byte) (time.Duration, error) {
-	h, err := host.New(ctx, host.Config{CacheDir: "off"})
+func coldSwap(ctx context.Context, src host.Source) (time.Duration, error) {
+	h, err := host.New(ctx, host.Config{CacheDir: "off", Interpreters: builtin.Interpreters()})
 	if err != nil {
 		return 0, err
 	}
 	defer h.Close(ctx)
 	began := time.Now()
-	_, err = h.Swap(ctx, "p", host.Source{Wasm: wasm})
+	_, err = h.Swap(ctx, "p", src)
 	return time.Since(began), err
 }
 

@@ -2,7 +2,7 @@
 // of medians over rounds in which the sides take turns.
 //
 //	make bench
-//	go run . [PART...]   in this folder, some of the tables: calls, ready, compute, load, languages, latencies, crowd, http, durable, authoring, backlog
+//	go run . [PART...]   in this folder, some of the tables: calls, ready, compute, load, languages, scripts, latencies, crowd, http, durable, authoring, backlog
 package main
 
 import (
@@ -51,6 +51,7 @@ var parts = []part{
 	{"compute", compute},
 	{"load", loading},
 	{"languages", languages},
+	{"scripts", scripts},
 	{"latencies", latencies},
 	{"crowd", crowd},
 	{"http", overHTTP},

@@ -46,6 +46,7 @@ type dev struct {
 	probe  *cases.Probe
 	view   *devView
 
+	tools   project.Tools          // compilers that stay loaded
 	project *project.Project       // as it was built last
 	output  atomic.Pointer[string] // what its own build command writes among the sources; empty: none
 	runs    int
@@ -235,6 +236,7 @@ func (d *dev) loop(ctx context.Context, keys <-chan byte) error {
 	if err := d.load(); err != nil {
 		return err
 	}
+	defer d.tools.Close()
 	tree := newDevTree(d.dir, d.sample.file, func(path string) bool { return path == *d.output.Load() })
 	if _, err := tree.look(); err != nil {
 		return err
@@ -276,6 +278,7 @@ func (d *dev) load() error {
 		return err
 	}
 	p.Debug = true // names and lines in the stacks of traps
+	p.Tools = &d.tools
 	d.project = p
 	output := ""
 	if p.Output != "" {

@@ -3,6 +3,7 @@ package project
 import (
 	"context"
 	"fmt"
+	"io"
 	"path/filepath"
 
 	"github.com/taskhost/taskhost/abi"
@@ -27,13 +28,25 @@ func (b *builder) buildAssemblyScript(ctx context.Context) error {
 	}
 	// With the flag that asc would start node anew for; and newer versions of node keep what they compiled of asc.
 	t := tool{name: "node", install: installNPM, env: []string{"NODE_COMPILE_CACHE=" + filepath.Join(b.cache, "node")}}
-	args := []string{"--enable-source-maps", asc, source, "--outFile", b.out} // and the options of asconfig.json
+	args := []string{source, "--outFile", b.out} // and the options of asconfig.json
 	if b.Debug {
 		args = append(args, "--debug", "--optimizeLevel", "0", "--shrinkLevel", "0") // optimizing takes most of the time
 	} else {
 		args = append(args, "--optimizeLevel", "3", "--shrinkLevel", "1")
 	}
-	return b.run(ctx, t, args...)
+	if b.Tools != nil {
+		answer, ok := b.Tools.compile(ctx, b, t, filepath.Join(b.Dir, "node_modules", "assemblyscript", "dist", "asc.js"), args)
+		switch {
+		case ctx.Err() != nil:
+			return b.errorf(abi.CodeCancelled, "the build was cancelled: %w", context.Cause(ctx))
+		case ok:
+			if _, err := io.WriteString(b.w, answer.Output); err != nil || !answer.Failed {
+				return err
+			}
+			return b.errorf(abi.CodeFailed, "asc found errors")
+		}
+	}
+	return b.run(ctx, t, append([]string{"--enable-source-maps", asc}, args...)...)
 }
 
 // npm installs what package.json names: the versions of package-lock.json where there is one.

@@ -15,7 +15,7 @@ import (
 
 // Output is what Build made.
 type Output struct {
-	Plugin   string        // the .wasm or .js file
+	Plugin   string        // the module or the script
 	Manifest string        // the manifest beside it; empty: the project has none
 	Size     int64         // bytes of the plugin
 	Took     time.Duration // from the call of Build
@@ -51,6 +51,9 @@ func (p *Project) Build(ctx context.Context, w io.Writer) (Output, error) {
 	}
 	o.Size = st.Size()
 	if o.Manifest, err = b.manifest(work); err != nil {
+		return Output{}, p.errorf(abi.CodeInvalid, "%w", err)
+	}
+	if err := p.clear(); err != nil {
 		return Output{}, p.errorf(abi.CodeInvalid, "%w", err)
 	}
 	if err := publish(b.out, o.Plugin); err != nil {
@@ -108,9 +111,22 @@ func (b *builder) own(ctx context.Context) error {
 
 // buildJavaScript copies the script: the host's interpreter takes it as it is.
 func (b *builder) buildJavaScript() error {
-	script := b.Name + ".js"
+	script := b.Name + b.ext()
 	if err := copyFile(filepath.Join(b.Dir, script), b.out); err != nil {
 		return b.errorf(abi.CodeNotFound, "the script of the plugin %s is %s: %w", b.Name, script, err)
+	}
+	return nil
+}
+
+// clear removes what an earlier build has left whose file had another extension: two files cannot be one plugin.
+func (p *Project) clear() error {
+	for _, ext := range append([]string{".wasm"}, scripts...) {
+		if ext == p.ext() {
+			continue
+		}
+		if err := os.Remove(filepath.Join(p.Dir, BuildDir, p.Name+ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }

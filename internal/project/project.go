@@ -48,8 +48,9 @@ type Project struct {
 	Name    string   // the plugin's name
 	Lang    Lang     // what it is written in; empty when Command builds it
 	Command []string // the project's own build command; nil: the tools of the language
-	Output  string   // what Command writes, relative to Dir: a .wasm or .js file
+	Output  string   // what Command writes, relative to Dir: a module or a script
 	Cache   string   // a folder for what projects share, such as the compiled SDK for Rust; empty: each keeps its own, in BuildDir
+	Tools   *Tools   // compilers that are kept loaded; nil: each build loads its own
 	Debug   bool     // Build keeps names and lines for the stacks of traps, and trades size for time
 }
 
@@ -137,7 +138,8 @@ func (p *Project) check(file string) error {
 	case p.Command != nil && !filepath.IsLocal(p.Output):
 		return abi.Errorf(abi.CodeInvalid, "%s: with \"build\", \"output\" names the file in the folder that the command writes", file)
 	case p.Command != nil && p.ext() == "":
-		return abi.Errorf(abi.CodeInvalid, "%s: \"output\" is %s; it must end in .wasm or .js", file, p.Output)
+		return abi.Errorf(abi.CodeInvalid, "%s: \"output\" is %s; it must end in .wasm, %s", file, p.Output,
+			strings.Join(scripts[:len(scripts)-1], ", ")+" or "+scripts[len(scripts)-1])
 	case p.Command == nil && p.Output != "":
 		return abi.Errorf(abi.CodeInvalid, "%s: \"output\" belongs to a \"build\" command; without one the plugin is built into %s", file, BuildDir)
 	case p.Command == nil && !slices.Contains(Langs(), p.Lang):
@@ -158,16 +160,24 @@ func langNames() string {
 // ext is the extension of the plugin's file.
 func (p *Project) ext() string {
 	if p.Command != nil {
-		if ext := filepath.Ext(p.Output); ext == ".wasm" || ext == ".js" {
+		if ext := filepath.Ext(p.Output); ext == ".wasm" || slices.Contains(scripts, ext) {
 			return ext
 		}
 		return ""
 	}
 	if p.Lang == JavaScript {
-		return ".js"
+		for _, ext := range scripts {
+			if _, err := os.Stat(filepath.Join(p.Dir, p.Name+ext)); err == nil {
+				return ext
+			}
+		}
+		return scripts[0]
 	}
 	return ".wasm"
 }
+
+// scripts are the endings of files in JavaScript and TypeScript.
+var scripts = []string{".js", ".mjs", ".ts", ".mts"}
 
 // Ignored tells whether a folder or file, by its name alone, is none of the sources: what tools write, and what begins with a dot.
 func Ignored(name string) bool {
@@ -197,7 +207,7 @@ func guess(dir string) Lang {
 		return AssemblyScript
 	case has("src/*.c", "src/*.cpp", "src/*.cc", "*.c", "*.cpp", "*.cc"):
 		return C
-	case has("*.js"):
+	case has("*.js", "*.mjs", "*.ts", "*.mts"):
 		return JavaScript
 	}
 	return ""
@@ -205,11 +215,19 @@ func guess(dir string) Lang {
 
 // onlyScript is the name of the one script in dir, without its extension; empty when there are several.
 func onlyScript(dir string) string {
-	found, _ := filepath.Glob(filepath.Join(escape(dir), "*.js"))
+	var found []string
+	for _, ext := range scripts {
+		files, _ := filepath.Glob(filepath.Join(escape(dir), "*"+ext))
+		for _, file := range files {
+			if name := strings.TrimSuffix(filepath.Base(file), ext); !strings.HasSuffix(name, ".d") { // types for an editor
+				found = append(found, name)
+			}
+		}
+	}
 	if len(found) != 1 {
 		return ""
 	}
-	return strings.TrimSuffix(filepath.Base(found[0]), ".js")
+	return found[0]
 }
 
 // escape makes a path one that a pattern may begin with.

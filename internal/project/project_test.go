@@ -3,6 +3,8 @@ package project_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,6 +81,31 @@ func TestTheLanguageIsGuessedFromTheFiles(t *testing.T) {
 	}
 }
 
+func TestScriptsAreBuiltByCopying(t *testing.T) {
+	dir := folder(t, "loud.ts", "export {};", "loud.d.ts", "")
+	p := load(t, dir)
+	out, _ := build(t, p)
+	if p.Lang != project.JavaScript || out.Plugin != filepath.Join(dir, "build", "loud.ts") {
+		t.Errorf("%+v is built as %s", p, out.Plugin)
+	}
+	if err := os.Rename(filepath.Join(dir, "loud.ts"), filepath.Join(dir, "loud.mjs")); err != nil {
+		t.Fatal(err)
+	}
+	out, _ = build(t, load(t, dir))
+	if got, err := os.ReadFile(out.Plugin); err != nil || string(got) != "export {};" || filepath.Base(out.Plugin) != "loud.mjs" {
+		t.Errorf("%s: %q, %v", out.Plugin, got, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "build", "loud.ts")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what was built before is left: %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, "loud.mjs")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Build(t.Context(), &bytes.Buffer{}); abi.CodeOf(err) != abi.CodeNotFound || !strings.Contains(err.Error(), "the script of the plugin loud is loud.js") {
+		t.Errorf("without it: %v", err)
+	}
+}
+
 func TestAFolderThatIsNoProjectIsToldWhatIsWrong(t *testing.T) {
 	for _, c := range []struct {
 		description string
@@ -91,7 +118,7 @@ func TestAFolderThatIsNoProjectIsToldWhatIsWrong(t *testing.T) {
 		{`{"name": "a", "language": "c"}`, abi.CodeInvalid, "the keys are name, lang, build and output"},
 		{`{"name": "a", "build": ["make"]}`, abi.CodeInvalid, `"output" names the file`},
 		{`{"name": "a", "build": ["make"], "output": "../a.wasm"}`, abi.CodeInvalid, `"output" names the file`},
-		{`{"name": "a", "build": ["make"], "output": "a.so"}`, abi.CodeInvalid, "must end in .wasm or .js"},
+		{`{"name": "a", "build": ["make"], "output": "a.so"}`, abi.CodeInvalid, "must end in .wasm, .js, .mjs, .ts or .mts"},
 		{`{"name": "a", "build": [], "output": "a.wasm"}`, abi.CodeInvalid, "a command and its arguments"},
 		{`{"name": "a", "lang": "c", "output": "a.wasm"}`, abi.CodeInvalid, `belongs to a "build" command`},
 		{`{"name": "a"`, abi.CodeInvalid, "taskhost.json: "},

@@ -2,6 +2,7 @@ package scaffold_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -104,9 +105,61 @@ func TestANewProjectBuildsAndPassesItsCasesInEveryLanguage(t *testing.T) {
 				}
 				first = p
 				passes(t, p, build(t, p))
+				if lang == project.AssemblyScript && kind == scaffold.Agent {
+					staysLoaded(t, p)
+				}
 			}
 		})
 	}
+}
+
+// staysLoaded builds with a compiler that is kept: what comes out, and what is said of errors, is as without.
+func staysLoaded(t *testing.T, p *project.Project) {
+	t.Helper()
+	before, err := os.ReadFile(build(t, p).Plugin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := filepath.Join(p.Dir, "assembly", "index.ts")
+	good, err := os.ReadFile(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tools project.Tools
+	defer tools.Close()
+	same := func(when string) {
+		t.Helper()
+		p.Tools = &tools
+		if after, err := os.ReadFile(build(t, p).Plugin); err != nil || !bytes.Equal(before, after) {
+			t.Errorf("%s another plugin is built: %v", when, err)
+		}
+	}
+	says := func(ctx context.Context, tools *project.Tools) (string, error) {
+		var said bytes.Buffer
+		p.Tools = tools
+		_, err := p.Build(ctx, &said)
+		return said.String(), err
+	}
+	same("when it is loaded")
+	same("when it stayed")
+	if err := os.WriteFile(source, append(good, "\nlet x: string = 1;\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	with, err := says(t.Context(), &tools)
+	if without, _ := says(t.Context(), nil); abi.CodeOf(err) != abi.CodeFailed || !strings.Contains(with, "TS2322") || with != without {
+		t.Errorf("%v: it says\n%s, without it\n%s", err, with, without)
+	}
+	if err := os.WriteFile(source, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := says(ended, &tools); abi.CodeOf(err) != abi.CodeCancelled {
+		t.Errorf("a build that is cancelled: %v", err)
+	}
+	same("after one that was cancelled")
+	tools.Close()
+	same("when it was closed")
 }
 
 func TestTheTestsOfANewProjectInGoPass(t *testing.T) {

@@ -241,11 +241,11 @@ func (s *system) send(t testing.TB, fields map[string]string, files ...string) r
 	return s.raw(t, http.MethodPost, "/plugins", &body, "Content-Type", form.FormDataContentType())
 }
 
-// scriptFile is the file of a script that makes text loud.
+// scriptFile is the file of a script that makes text loud, and has drawn a number before.
 func scriptFile(t testing.TB, name string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name+".js")
-	if err := os.WriteFile(file, []byte("export const process = (text) => text.toUpperCase() + '!';\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("const drawn = Math.random();\nexport const process = (text) => text.toUpperCase() + '!';\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file

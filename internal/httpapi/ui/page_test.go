@@ -235,6 +235,7 @@ func TestUploadSwapAndRollBack(t *testing.T) {
 	b.see("is loaded, version ")
 	b.visit("/plugins/scripted")
 	b.see("JavaScript: QuickJS")
+	b.see("it drew random bytes while it started")
 	b.stable(chromedp.SetValue(chromedp.CSS("#try-input"), "loud"))
 	b.click("#try button")
 	b.see("LOUD!")
