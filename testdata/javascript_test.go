@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
+	"math/big"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -357,6 +361,47 @@ func TestTheExamplesOfJavaScriptRun(t *testing.T) {
 	} {
 		if got := succeed(t, h, c.step, c.input); got != c.output {
 			t.Errorf("%s: %q, want %q", c.step, got, c.output)
+		}
+	}
+}
+
+// TestJavaScriptNumbers compares how numbers are read and written with what Go does.
+func TestJavaScriptNumbers(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var lines, want []string
+	for range 4000 {
+		var x float64
+		switch random.IntN(4) {
+		case 0:
+			x = math.Float64frombits(random.Uint64() &^ (1 << 62)) // less than 2 in size, down to the smallest
+		case 1:
+			x = float64(random.Int64N(1e7)) / []float64{1, 8, 10, 1000, 1024}[random.IntN(5)] // ties and prices
+		case 2:
+			x = float64(random.Int64())
+		default:
+			x = (random.Float64() - 0.5) * math.Pow(10, float64(random.IntN(40)-20))
+		}
+		if math.IsNaN(x) || x == 0 {
+			continue
+		}
+		shortest := strconv.FormatFloat(x, 'e', -1, 64)
+		places := random.IntN(20)
+		fixed := new(big.Rat).SetFloat64(x).FloatString(places)
+		lines = append(lines, fmt.Sprintf("%s %d", strconv.FormatFloat(x, 'e', 16+random.IntN(3), 64), places))
+		want = append(want, fmt.Sprintf("%s %s %t", shortest, fixed, true))
+	}
+	h := scripts(t, map[string]string{"numbers.js": `
+		const go = text => text.replace(/e([+-])(\d)$/, "e$10$2");
+		export function process(text) {
+			return text.split("\n").map(line => {
+				const [number, places] = line.split(" "), x = Number(number);
+				return go(x.toExponential()) + " " + x.toFixed(places) + " " + (x === eval("(" + number + ")") && x === JSON.parse(number) && x === Number(String(x)));
+			}).join("\n");
+		}`})
+	got := strings.Split(succeed(t, h, "numbers", strings.Join(lines, "\n")), "\n")
+	for i := range want {
+		if i >= len(got) || got[i] != want[i] {
+			t.Fatalf("%s: got %s, want %s", lines[i], got[i], want[i])
 		}
 	}
 }
