@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
+	"math/big"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -114,6 +118,18 @@ var javascript = map[string]struct {
 	"a var of JSON":           {script: `export const f = () => { vars.set("a", { b: 1 }); vars.set("c", "x"); return [vars.get("a", "json").b, vars.get("c"), vars.get("c", "bytes")[0], vars.get("d") === undefined]; };`, output: `[1,"x",120,true]`},
 	"a var's kind":            {script: `export const f = () => vars.get("a", "yaml");`, code: abi.CodeFailed, error: `TypeError: "yaml" is none of "text", "bytes" and "json"`},
 	"time":                    {script: `export const f = () => [Math.abs(Date.now() - new Date()) < 1000, performance.now() > 0, new Date(0).getTimezoneOffset()];`, output: "[true,true,0]"},
+	// What quickjs.sed changes.
+	"a variable too early": {script: `const t = f => { try { return f(); } catch (e) { return e.message; } };
+		export const f = () => [t(() => { const g = x; let x = 1; }), t(() => { x = 1; let x; }), t(() => { const g = () => x; g(); let x = 1; }),
+			t(() => { for (let i = 0; i < 2; i++) { if (i == 1) y; let y = i; y++; } }), t(() => { switch (2) { case 1: let x = 1; case 2: return x; } }),
+			t(() => { for (let x of [x]); }), t(() => { let { a = b, b } = {}; }), t(() => { eval("x"); let x = 1; }), t(() => { new A(); class A {} })].map(s => s.replace(" is not initialized", "")).join("");`, output: "xxxyxxbxA"},
+	"variables in loops": {script: `export const f = () => { const g = []; let s = 0; for (let i = 0; i < 3; i++) { let y = i; g.push(() => i++ + y); s += y; } g[0](); return [s, g.map(h => h())]; };`, output: "[3,[1,2,4]]"},
+	"counting":           {script: `export const f = () => { let i = 2147483646; i++; i++; let d = -2147483647; d--; d--; let h = 0.5; h++; let s = "5"; const p = s++; let b = 1n; b++; let u; u++; return [i, d, h, s, p, String(b), u, i-- - i--]; };`, output: `[2147483648,-2147483649,1.5,6,5,"2",null,1]`},
+	"text that grows": {script: `export const f = () => { let a = "0123456789".repeat(40), b = a, c = "x" + a, d = c; a += "é"; c += 1; let e = c; c = c + c; c += null; let g = ""; for (let i = 0; i < 1000; i++) { g += i; g += "\n" + i; }
+		const h = []; let k = "k"; for (let i = 0; i < 3; i++) { h.push(k); k += i; h.push(() => k); } return [b.length, a.length, d.length, e.length, c.length, g.length, h.map(x => x.call?.() ?? x)]; };`, output: `[400,401,401,402,808,6780,["k","k012","k0","k012","k01","k012"]]`},
+	"much text that grows":  {script: `export const f = () => { let s = ""; for (let i = 0; i < 300000; i++) s += "line " + i; return s.length; };`, output: "3188890"},
+	"what text cannot take": {script: `export const f = () => { let s = "a"; try { s += Symbol("x"); } catch (e) { return [s, e.message]; } };`, output: `["a","cannot convert symbol to string"]`},
+
 	"what has no number":      {script: `export const f = () => progress({ valueOf() { throw new Error("none"); } }, 1);`, code: abi.CodeFailed, error: "none"},
 	"a view that lies":        {script: `class V extends Uint8Array { get byteLength() { return 1e6; } } export const f = () => new V(8);`, code: abi.CodeFailed, error: "RangeError: the view is larger"},
 	"the other name":          {script: "\ufeffexport default function () { return 1; } export function f() { return 2; }", output: "2"},
@@ -345,6 +361,65 @@ func TestTheExamplesOfJavaScriptRun(t *testing.T) {
 	} {
 		if got := succeed(t, h, c.step, c.input); got != c.output {
 			t.Errorf("%s: %q, want %q", c.step, got, c.output)
+		}
+	}
+}
+
+// TestJavaScriptNumbers compares how numbers are read and written with what Go does.
+func TestJavaScriptNumbers(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var lines, want []string
+	for range 4000 {
+		var x float64
+		switch random.IntN(4) {
+		case 0:
+			x = math.Float64frombits(random.Uint64() &^ (1 << 62)) // less than 2 in size, down to the smallest
+		case 1:
+			x = float64(random.Int64N(1e7)) / []float64{1, 8, 10, 1000, 1024}[random.IntN(5)] // ties and prices
+		case 2:
+			x = float64(random.Int64())
+		default:
+			x = (random.Float64() - 0.5) * math.Pow(10, float64(random.IntN(40)-20))
+		}
+		if math.IsNaN(x) || x == 0 {
+			continue
+		}
+		shortest := strconv.FormatFloat(x, 'e', -1, 64)
+		places := random.IntN(20)
+		fixed := new(big.Rat).SetFloat64(x).FloatString(places)
+		lines = append(lines, fmt.Sprintf("%s %d", strconv.FormatFloat(x, 'e', 16+random.IntN(3), 64), places))
+		want = append(want, fmt.Sprintf("%s %s %t", shortest, fixed, true))
+	}
+	h := scripts(t, map[string]string{"numbers.js": `
+		const go = text => text.replace(/e([+-])(\d)$/, "e$10$2");
+		export function process(text) {
+			return text.split("\n").map(line => {
+				const [number, places] = line.split(" "), x = Number(number);
+				return go(x.toExponential()) + " " + x.toFixed(places) + " " + (x === eval("(" + number + ")") && x === JSON.parse(number) && x === Number(String(x)));
+			}).join("\n");
+		}`})
+	got := strings.Split(succeed(t, h, "numbers", strings.Join(lines, "\n")), "\n")
+	for i := range want {
+		if i >= len(got) || got[i] != want[i] {
+			t.Fatalf("%s: got %s, want %s", lines[i], got[i], want[i])
+		}
+	}
+}
+
+// TestQuickJSPassesItsOwnTests runs those that come with its source, which is changed a little before it is compiled.
+func TestQuickJSPassesItsOwnTests(t *testing.T) {
+	files := map[string]string{}
+	for _, name := range []string{"test_builtin", "test_closure", "test_language", "test_loop"} {
+		text, err := json.Marshal(read(t, filepath.Join(build, "sources", "quickjs", "tests", name+".js")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name+".js"] = fmt.Sprintf("const text = %s;\nexport function process() { (0, eval)(text); return 'passed'; }", text) // they are no modules
+	}
+	h := scripts(t, files)
+	for file := range files {
+		if got := succeed(t, h, strings.TrimSuffix(file, ".js"), ""); got != "passed" {
+			t.Errorf("%s: %s", file, got)
 		}
 	}
 }

@@ -48,9 +48,12 @@ static JSAtom atom_then;
 
 // --- memory
 
+// Large blocks have some room at their end, which text that grows makes use of.
+static size_t roomy(size_t size) { return size < 256 || size > SIZE_MAX / 2 ? size : size + size / 8; }
+
 // As QuickJS's own, but they know the sizes: those go into its decision when to collect garbage.
 static void *js_allocate(JSMallocState *s, size_t size) {
-  void *p = malloc(size);
+  void *p = malloc(roomy(size));
   if (!p) {
     refused = true;
     return NULL;
@@ -76,7 +79,7 @@ static void *js_reallocate(JSMallocState *s, void *p, size_t size) {
     return NULL;
   }
   size_t old = malloc_usable_size(p);
-  p = realloc(p, size);
+  p = realloc(p, roomy(size));
   if (!p) {
     refused = true;
     return NULL;
