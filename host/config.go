@@ -19,7 +19,8 @@ type Config struct {
 	// New loads it and then watches it. Empty: no folder. It may be a symbolic link, also one that is switched later.
 	Dir string
 
-	// Only names the plugins of the folder that are loaded and watched. Default: all.
+	// Only names the plugins of the folder that are loaded and watched. Those that are scripts bring the interpreters in the folder along.
+	// Default: all.
 	Only []string
 
 	// CacheDir is the folder of compiled modules, private to the user. Default: "taskhost" in os.UserCacheDir;

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -207,9 +208,10 @@ func (f *folder) list() (map[string][]string, error) {
 			f.report(file.Name(), name, len(names))
 			continue
 		}
-		if only := f.host.cfg.Only; len(only) == 0 || slices.Contains(only, name) {
-			names[name] = append(names[name], filepath.Join(f.dir, file.Name()))
-		}
+		names[name] = append(names[name], filepath.Join(f.dir, file.Name()))
+	}
+	if len(f.host.cfg.Only) > 0 {
+		f.choose(names)
 	}
 	for name, files := range names {
 		if len(files) > 1 {
@@ -217,6 +219,26 @@ func (f *folder) list() (map[string][]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// choose leaves those of Config.Only, and the interpreters, if there is one among these that is no plugin without.
+func (f *folder) choose(names map[string][]string) {
+	only := f.host.cfg.Only
+	missing := slices.ContainsFunc(only, func(name string) bool { return names[name] == nil })
+	maps.DeleteFunc(names, func(name string, _ []string) bool {
+		return !slices.Contains(only, name) && f.seen[name] == nil && !(missing && f.interprets(name))
+	})
+}
+
+// interprets tells whether the manifest of a plugin makes it an interpreter.
+func (f *folder) interprets(name string) bool {
+	file := filepath.Join(f.dir, name+".json")
+	data, err := readFile(file, manifestLimit(f.host.cfg.Limits.Module))
+	if err != nil {
+		return false
+	}
+	m, err := ParseManifest(file, data)
+	return err == nil && m.Taskhost != nil && len(m.Taskhost.Interprets) > 0
 }
 
 // declares tells of files such as upper.d.ts, which have types for an editor and are no scripts.

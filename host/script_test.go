@@ -222,6 +222,20 @@ func TestScriptsInFolder(t *testing.T) {
 		t.Errorf("the extensions are %v", got)
 	}
 
+	// Who wants the script alone gets its interpreter, and nothing else.
+	write(t, filepath.Join(dir, "c.wasm"), speaking(t, "ccc"))
+	chosen := newHost(t, host.Config{Dir: dir, Only: []string{"a"}})
+	if got := run(t, chosen, "a", "alone"); got != "ALONE" || len(chosen.Plugins()) != 2 {
+		t.Errorf("alone it gives %q, among %d plugins", got, len(chosen.Plugins()))
+	}
+	if n := len(newHost(t, host.Config{Dir: dir, Only: []string{"c"}}).Plugins()); n != 1 {
+		t.Errorf("%d plugins are loaded where one is wanted", n)
+	}
+	if err := os.Remove(filepath.Join(dir, "c.wasm")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "c is gone again", func() bool { _, err := h.Inspect("c"); return err != nil })
+
 	// Another host can have what runs them.
 	other := newHost(t, host.Config{Interpreters: h.Interpreters()})
 	swapScript(t, other, "b", "process = upper\n", "")
