@@ -7,6 +7,9 @@ BUILD    ?= build
 FUZZTIME ?= 10s
 CHAOS_KILLS ?= 500
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Tests keep compiled plugins in one place; what Go builds stays where it is.
+export GOCACHE := $(shell $(GO) env GOCACHE)
+warm race kills test-plugins: export XDG_CACHE_HOME = $(abspath $(BUILD))/cache
 LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
 
 # plugins, plugins-shipped, toolchains, test-plugins

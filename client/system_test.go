@@ -52,7 +52,7 @@ var guests = map[string]string{
 func start(t *testing.T) *system {
 	t.Helper()
 	s := &system{t: t, plugins: t.TempDir(), data: t.TempDir(), addr: "127.0.0.1:0", role: auth.RoleAdmin}
-	cache, err := filepath.Abs(filepath.Join("..", "build", "cache", "client"))
+	cache, err := filepath.Abs(filepath.Join("..", "build", "cache", "taskhost"))
 	if err == nil {
 		err = os.MkdirAll(cache, 0o700)
 	}

@@ -199,8 +199,8 @@ func TestGuestTraps(t *testing.T) {
 	if e := fails(t, h, "fail:gives_up", "", abi.CodeTrap); e.Message != "it trapped: unreachable" {
 		t.Errorf("without a message of its own, the message is %q", e.Message)
 	}
-	if e := fails(t, h, "fail:gives_up", "no luck", abi.CodeFailed); !strings.Contains(e.Detail, "stack") {
-		t.Errorf("no stack in the detail %q", e.Detail)
+	if e := fails(t, h, "fail:gives_up", "no luck", abi.CodeFailed); e.Detail != "gives_up\ninput (7 bytes): \"no luck\"" {
+		t.Errorf("the detail is %q, want the stack, which is the function alone, and the input", e.Detail)
 	}
 	e := fails(t, h, "trap", "trap", abi.CodeTrap)
 	first, second, third := strings.Index(e.Detail, "first"), strings.Index(e.Detail, "second"), strings.Index(e.Detail, "third")

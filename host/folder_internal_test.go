@@ -33,7 +33,7 @@ func TestRefusedPluginIsTriedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h, err := New(t.Context(), Config{CacheDir: "../build/cache/test"})
+	h, err := New(t.Context(), Config{CacheDir: "../build/cache/taskhost"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestRefusedPluginIsTriedAgain(t *testing.T) {
 
 // TestBusyGuestGivesWay: a guest that computes leaves through yield, time and again, the more often the slower it is.
 func TestBusyGuestGivesWay(t *testing.T) {
-	h, err := New(t.Context(), Config{CacheDir: "../build/cache/test"})
+	h, err := New(t.Context(), Config{CacheDir: "../build/cache/taskhost"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -109,7 +109,7 @@ func greenMessage() extism.HostFunction {
 
 // TestFromExtism runs the document's programs, before and after, at the same time, and compares what they give.
 func TestFromExtism(t *testing.T) {
-	cache, err := filepath.Abs(filepath.Join("..", "build", "cache", "fromextism"))
+	cache, err := filepath.Abs(filepath.Join("..", "build", "cache"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func TestImportsSayWhatWasMeant(t *testing.T) {
 		{"extism:host/user", "log_info", 0, []string{"it is a function of extism:host/env"}},
 		{"extism:host/user", "my_embedders_function", 0, []string{"embeds Extism", "taskhost_cancelled"}},
 		{"env", "extism_log_info", 0, []string{"it is log_info of extism:host/env"}},
-		{"extism:host/env", "input_lenght", 0, []string{"did you mean input_length?"}},
+		{"extism:host/env", "input_lengt", 0, []string{"did you mean input_length?"}},
 		{"taskhost", "taskhost_cancelled", 0, []string{"it is a function of extism:host/user"}},
 		{"env", "fd_write", 0, []string{"it is a function of wasi_snapshot_preview1"}},
 		{"wasi_snapshot_preview1", "fd_wirte", 0, []string{"did you mean fd_write?"}},

@@ -63,6 +63,7 @@ type interpreter struct {
 	source   *resolved // nil: not read yet
 	shape    shape
 	compiled map[int64][]compiled // by the bytes of stack that they allow
+	slimmed  map[int64]bool       // those whose machine code is in a file
 	refs     int
 }
 
@@ -159,6 +160,20 @@ func (t *interpreter) modules(ctx context.Context, stack int64) ([]compiled, err
 	}
 	t.compiled[stack] = modules
 	return modules, nil
+}
+
+// slim tells whether the modules that were compiled for so much stack are to give memory back, which is done once.
+func (t *interpreter) slim(stack int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.slimmed[stack] {
+		return false
+	}
+	if t.slimmed == nil {
+		t.slimmed = map[int64]bool{}
+	}
+	t.slimmed[stack] = true
+	return true
 }
 
 // label names the interpreter and its version.

@@ -8,9 +8,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// testCache is the compilation cache of the tests. It stays between runs: compiling takes minutes under the race detector, which
-// runs the compiler ten times slower, and nothing of what is compiled depends on it.
-const testCache = "../build/cache/test"
+// testCache is the compilation cache of the tests, of this and all other packages. It stays between runs: compiling takes minutes under
+// the race detector, which runs the compiler ten times slower, and nothing of what is compiled depends on it.
+const testCache = "../build/cache/taskhost"
 
 func TestMain(m *testing.M) {
 	code := m.Run()

@@ -20,7 +20,7 @@ import (
 type pristineCase struct {
 	manifest abi.Manifest
 	inputs   []string // beside random ones
-	fuel     int64    // ticks for a call; default: 200,000, and none for programs of megabytes
+	fuel     int64    // ticks for a call; default: 200,000, and 500 million for programs of megabytes, more than any needs that ends
 	instead  string   // part of the reason why it has an instance for each call in any case
 	except   []string // functions that are not called, with the reason after a colon
 	calls    int      // default: 250, and 40 for programs of megabytes
@@ -70,13 +70,16 @@ func pristineCases(server string) map[string]pristineCase {
 		"logs":           {inputs: []string{"3 10", "100 1000"}},
 		"metrics":        {inputs: []string{"add a 1\nset b 2 {\"l\":\"v\"}\n", "7"}},
 		"output":         {inputs: small},
+		"pages":          {calls: 10}, // each writes to all of its 128 MiB
 		"progress":       {inputs: small},
 		"recursion":      {calls: 30, fuel: 20_000_000}, // so much uses up the stack
 		"secrets":        {inputs: []string{"password"}},
 		"secrets-refs":   {instead: "funcref"},
 		"secrets-table":  {inputs: []string{"password"}, instead: "table.set"},
 		"seeds":          {except: []string{"process: what it drew at start is the same in each pristine call, and another in each fresh one"}},
+		"stdout":         {calls: 50}, // each writes 16 MiB
 		"tables":         {instead: "table.grow", calls: 50},
+		"trap-go":        {fuel: 20_000_000}, // forever takes all of it
 		"user-hostile":   {inputs: []string{string(numbers(1024)), string(numbers(1 << 32))}},
 		"wasi": {except: []string{"pieces" + long, "out" + long, "lines" + long, "empty" + long, "read" + long, "random" + long, "polls" + long,
 			"sleep" + long, "clock: it tells the time"}},
@@ -149,7 +152,7 @@ func (c *pristineCase) run(t *testing.T, on sides, name string, part int) {
 	}
 	calls, fuel := cmp.Or(c.calls, 250), cmp.Or(c.fuel, 200_000)
 	if size > 1<<20 {
-		calls, fuel = cmp.Or(c.calls, 40), c.fuel
+		calls, fuel = cmp.Or(c.calls, 40), cmp.Or(c.fuel, 500_000_000)
 	}
 	if err := on.swap(t, name, fuel, &c.manifest); err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ import (
 // TestLoadedPluginsAreSlim looks at what a large plugin keeps in memory once it is loaded, lets it run while its code is put into a file
 // once more, and goes back to a version whose module is in a file.
 func TestLoadedPluginsAreSlim(t *testing.T) {
-	h, err := New(t.Context(), Config{CacheDir: "../build/cache/test"})
+	h, err := New(t.Context(), Config{CacheDir: "../build/cache/taskhost"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,6 +41,15 @@ func TestLoadedPluginsAreSlim(t *testing.T) {
 	}
 	if bodies := reflect.ValueOf(v.modules[0].compiled).Elem().FieldByName("module").Elem().FieldByName("CodeSection"); bodies.Len() < 100 || bodies.Index(0).FieldByName("Body").Len() > 0 {
 		t.Errorf("the bodies of %d functions are in memory", bodies.Len())
+	}
+	data := reflect.ValueOf(v.modules[0].compiled).Elem().FieldByName("module").Elem().FieldByName("DataSection")
+	for n := range data.Len() {
+		if segment := data.Index(n); segment.FieldByName("Init").Len() > 0 && !segment.FieldByName("Passive").Bool() {
+			t.Errorf("%d bytes that memories began with are in memory", segment.FieldByName("Init").Len())
+		}
+	}
+	if data.Len() == 0 {
+		t.Error("the module has no data: the engine is another one, see slim_linux.go")
 	}
 	if m := v.source.modules[0]; m.wasm != nil || m.file == nil || v.source.size() < 1<<20 {
 		t.Errorf("the module is in memory, or has no size: %d", v.source.size())
@@ -114,7 +123,7 @@ func TestMemoryStaysWhenItCannotBeMapped(t *testing.T) {
 // TestCodeThatStaysIsToldOnce has a folder of the cache in which no file can be made.
 func TestCodeThatStaysIsToldOnce(t *testing.T) {
 	var out bytes.Buffer
-	h, err := New(t.Context(), Config{CacheDir: "../build/cache/test", Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	h, err := New(t.Context(), Config{CacheDir: "../build/cache/taskhost", Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,14 +17,17 @@ import (
 const slimFrom = 256 << 10
 
 // slim gives memory back that an instance's modules keep and do not need: the engine holds their machine code, four times as large as the
-// modules, of which a call runs a small part, and the code that it was compiled from. Neither can be had back through the engine's API, so
-// this looks into its values; where these are not as expected, nothing happens.
+// modules, of which a call runs a small part, the code that it was compiled from, and the data that a memory begins with, which is in the
+// snapshot. None of it can be had back through the engine's API, so this looks into its values; where these are not as expected, nothing happens.
 func (i *instance) slim() {
-	if i.v.host.cfg.CacheDir == cacheOff {
+	if i.v.host.cfg.CacheDir == cacheOff || i.v.runner != nil && !i.v.runner.slim(i.v.limits.Stack) {
 		return
 	}
 	for n, m := range i.modules {
 		forgetBodies(i.v.modules[n].compiled)
+		if i.v.snapshot != nil && i.v.runner == nil { // each script's first memory begins anew
+			forgetData(i.v.modules[n].compiled)
+		}
 		for name := range m.ExportedFunctionDefinitions() {
 			if code := machineCode(m.ExportedFunction(name)); len(code) >= slimFrom {
 				if err := i.v.host.pageOut(code); err != nil {
@@ -113,6 +116,18 @@ func forgetBodies(c wazero.CompiledModule) {
 		body := code.Index(n).FieldByName("Body")
 		if body.Type() == reflect.TypeFor[[]byte]() && body.Len() > 0 {
 			*(*[]byte)(unsafe.Pointer(body.UnsafeAddr())) = nil
+		}
+	}
+}
+
+// forgetData drops what a memory begins with, where all further memories are copies of an image. What the code itself can still copy stays.
+func forgetData(c wazero.CompiledModule) {
+	defer func() { _ = recover() }()
+	data := reflect.ValueOf(c).Elem().FieldByName("module").Elem().FieldByName("DataSection")
+	for n := range data.Len() {
+		init := data.Index(n).FieldByName("Init")
+		if init.Type() == reflect.TypeFor[[]byte]() && init.Len() > 0 && !data.Index(n).FieldByName("Passive").Bool() {
+			*(*[]byte)(unsafe.Pointer(init.UnsafeAddr())) = nil
 		}
 	}
 }

@@ -73,19 +73,27 @@ func TestDockerfile(t *testing.T) {
 	checkBuilt(t)
 }
 
-// checkBuilt fails when the program needs a folder that docker build leaves out.
+// checkBuilt fails when the program needs a file that docker build leaves out.
 func checkBuilt(t *testing.T) {
 	t.Helper()
 	copied := strings.Split(deployed(t, ".dockerignore"), "\n") // what go list needs to be in the image
-	out, err := exec.Command("go", "list", "-deps", "-f", "{{if and .Module .Module.Main}}{{.ImportPath}}{{end}}", ".").Output()
+	const files = `{{if and .Module .Module.Main}}{{$dir := .Dir}}{{range .GoFiles}}{{$dir}}/{{.}}{{"\n"}}{{end}}{{range .EmbedFiles}}{{$dir}}/{{.}}{{"\n"}}{{end}}{{end}}`
+	out, err := exec.Command("go", "list", "-deps", "-f", files, ".").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for pkg := range strings.FieldsSeq(string(out)) {
-		top, _, _ := strings.Cut(strings.TrimPrefix(pkg, "github.com/taskhost/taskhost/"), "/")
-		if !slices.Contains(copied, "!"+top) {
-			t.Errorf(".dockerignore leaves %s out", top)
+	left := map[string]bool{}
+	for file := range strings.Lines(string(out)) {
+		file, err := filepath.Rel(repository(t), strings.TrimSpace(file))
+		if err != nil {
+			t.Fatal(err)
 		}
+		if top, _, _ := strings.Cut(filepath.ToSlash(file), "/"); !slices.Contains(copied, "!"+top) {
+			left[top] = true
+		}
+	}
+	for top := range left {
+		t.Errorf(".dockerignore leaves %s out", top)
 	}
 }
 

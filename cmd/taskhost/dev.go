@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -190,9 +191,7 @@ func (d *dev) call() (devCall, error) {
 	if x.call.Config == nil {
 		x.call.Config = map[string]string{}
 	}
-	for key, value := range config[name] {
-		x.call.Config[key] = value
-	}
+	maps.Copy(x.call.Config, config[name])
 	return x, nil
 }
 

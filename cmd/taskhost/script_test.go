@@ -79,10 +79,6 @@ func scriptEnv(t *testing.T) []string {
 			t.Fatalf("build/%s is not there: run \"make plugins\" first", need)
 		}
 	}
-	cache := filepath.Join(build, "cache", "cli")
-	if err := os.MkdirAll(cache, 0o700); err != nil {
-		t.Fatal(err)
-	}
 	sdk, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/extism/go-sdk").Output()
 	if err != nil {
 		t.Fatalf("where is go-sdk's module? %v", err)
@@ -94,11 +90,25 @@ func scriptEnv(t *testing.T) []string {
 		"HOSTILE=" + filepath.Join(build, "testdata", "hostile"),
 		"BROKEN=" + filepath.Join(build, "testdata", "broken"),
 		"GOSDK=" + filepath.Join(strings.TrimSpace(string(sdk)), "wasm"),
-		"XDG_CACHE_HOME=" + cache,
 		"TASKHOST_PLUGINS=" + filepath.Join(build, "plugins"),
 	}
+	env = append(env, cacheEnv(t)...)
 	warmCache(t, env)
 	return env
+}
+
+// cacheEnv makes programs keep compiled plugins where all tests do, and lets them find what Go has built before.
+func cacheEnv(t *testing.T) []string {
+	t.Helper()
+	cache := filepath.Join(repository(t), "build", "cache")
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	built, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		t.Fatalf("where does Go keep what it builds? %v", err)
+	}
+	return []string{"XDG_CACHE_HOME=" + cache, "GOCACHE=" + strings.TrimSpace(string(built))}
 }
 
 // warm is a taskhost without the race detector; it was made once, and has compiled the plugins.
@@ -120,7 +130,7 @@ func warmCache(t *testing.T, env []string) string {
 }
 
 func warmUp(root string, env []string) (string, error) {
-	program := filepath.Join(root, "build", "cache", "cli", "bin", "taskhost")
+	program := filepath.Join(root, "build", "cache", "bin", "taskhost")
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -173,7 +183,7 @@ func signals(signal os.Signal, wantExit int) func(ts *testscript.TestScript, neg
 		cmd := exec.Command(program, args[2:]...)
 		cmd.Dir = ts.MkAbs(".")
 		for _, name := range []string{
-			"PLUGINS", "TESTDATA", "GUESTS", "XDG_CACHE_HOME", "TASKHOST_PLUGINS", "TASKHOST_DATA", "TASKHOST_SERVER", "HOME", "TMPDIR", "PATH", "NO_COLOR",
+			"PLUGINS", "TESTDATA", "GUESTS", "XDG_CACHE_HOME", "GOCACHE", "TASKHOST_PLUGINS", "TASKHOST_DATA", "TASKHOST_SERVER", "HOME", "TMPDIR", "PATH", "NO_COLOR",
 		} {
 			cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 		}

@@ -102,11 +102,7 @@ func smallPlugins(t *testing.T) string {
 // smallEnv is the environment of these tests' commands.
 func smallEnv(t *testing.T) []string {
 	t.Helper()
-	cache := filepath.Join(repository(t), "build", "cache", "cli")
-	if err := os.MkdirAll(cache, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return []string{"XDG_CACHE_HOME=" + cache, "TASKHOST_PLUGINS=" + smallPlugins(t)}
+	return append(cacheEnv(t), "TASKHOST_PLUGINS="+smallPlugins(t))
 }
 
 // line waits for a line of its stderr that matches, and returns the first group, or the line.

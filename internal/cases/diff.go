@@ -3,6 +3,7 @@ package cases
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -103,13 +104,12 @@ func shortest(want, got []string) []edit {
 func walkBack(want, got []string, trace [][]int) []edit {
 	x, y := len(want), len(got)
 	var back []edit
-	for d := len(trace) - 1; d >= 0; d-- {
-		at := func(k int) int { return trace[d][d+k] }
-		k, before := x-y, 0
+	for d, reached := range slices.Backward(trace) {
+		at := func(k int) int { return reached[d+k] }
+		k := x - y
+		before := k - 1
 		if k == -d || k != d && at(k-1) < at(k+1) {
 			before = k + 1
-		} else {
-			before = k - 1
 		}
 		bx := 0
 		if d > 0 {
@@ -131,9 +131,7 @@ func walkBack(want, got []string, trace [][]int) []edit {
 			back = append(back, edit{'-', want[x]})
 		}
 	}
-	for i, j := 0, len(back)-1; i < j; i, j = i+1, j-1 {
-		back[i], back[j] = back[j], back[i]
-	}
+	slices.Reverse(back)
 	return back
 }
 

@@ -63,8 +63,7 @@ func required(input []byte, args reflect.Type) error {
 		return nil
 	}
 	var given map[string]any
-	for i := range args.NumField() {
-		f := args.Field(i)
+	for f := range args.Fields() {
 		if f.Tag.Get("taskhost") != "required" {
 			continue
 		}

@@ -46,18 +46,13 @@ func TestCutIsPartOfRewrite(t *testing.T) {
 				t.Errorf("%s: function %d has other code than in the whole", name, f)
 			}
 			starts := map[uint32]bool{}
-			for r, in := original.Instrs(i, nil), (*wasm.Instr)(nil); ; {
-				if in = r.Next(); in == nil {
-					break
-				}
+			r := original.Instrs(i, nil)
+			for in := r.Next(); in != nil; in = r.Next() {
 				starts[uint32(original.Codes[i].Offset-original.CodeStart+in.Start)] = true
 			}
 			known := 0
-			for r := part.Instrs(i, nil); ; {
-				in := r.Next()
-				if in == nil {
-					break
-				}
+			r = part.Instrs(i, nil)
+			for in := r.Next(); in != nil; in = r.Next() {
 				origin, ok := x.Origin(uint32(part.Codes[i].Offset - part.CodeStart + in.Start))
 				if ok {
 					known++

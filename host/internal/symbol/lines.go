@@ -4,6 +4,7 @@ import (
 	"debug/dwarf"
 	"encoding/binary"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -147,8 +148,7 @@ func (l *Lines) within(r *dwarf.Reader, unit *dwarf.Entry, pc uint64) []Frame {
 	}
 	files := lines.Files()
 	frames := make([]Frame, 0, len(chain))
-	for n := len(chain) - 1; n >= 0; n-- {
-		e := chain[n]
+	for _, e := range slices.Backward(chain) {
 		place.Func = l.name(e)
 		frames = append(frames, place)
 		place = Frame{}

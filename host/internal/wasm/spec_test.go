@@ -106,6 +106,7 @@ func readAll(m *wasm.Module) error {
 
 // forget clears what may differ between two binaries of one module.
 func forget(m *wasm.Module) {
+	m.CodeStart = 0
 	for i := range m.Codes {
 		m.Codes[i].Offset = 0
 	}
