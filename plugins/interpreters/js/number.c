@@ -1,6 +1,7 @@
 // Numbers to text and back, for QuickJS: exact in every rounding mode, and without the arithmetic of 128 bits that wasi-libc does it with.
 #include <math.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -17,11 +18,15 @@ int wasi_fesetround(int m) {
 
 enum { BASE = 1000000000, LIMBS = 90, DIGITS = LIMBS * 9 };
 
-// An exact decimal number: 0.DIGITS times ten to the power of point.
+// A decimal number: 0.DIGITS times ten to the power of point.
 typedef struct {
-  char digits[DIGITS];
   int length, point, negative;
+  char digits[DIGITS];
 } decimal;
+
+// The last number, exactly: QuickJS asks for the same several times, to find the shortest text that is read as the number.
+static decimal last;
+static double last_value = NAN;
 
 static int times(uint32_t *limbs, int n, uint32_t factor) {
   uint64_t carry = 0;
@@ -34,7 +39,7 @@ static int times(uint32_t *limbs, int n, uint32_t factor) {
   return n;
 }
 
-static void exact(decimal *d, double value) {
+static void find(decimal *d, double value) {
   int exponent;
   uint64_t mantissa = (uint64_t)ldexp(frexp(fabs(value), &exponent), 53);
   d->negative = signbit(value) != 0;
@@ -66,6 +71,14 @@ static void exact(decimal *d, double value) {
   d->point = d->length + (exponent < 0 ? exponent : 0);
 }
 
+static void exact(decimal *d, double value) {
+  if (value != last_value || (signbit(value) != 0) != last.negative) {
+    find(&last, value);
+    last_value = value;
+  }
+  memcpy(d, &last, offsetof(decimal, digits) + (size_t)last.length);
+}
+
 // Leaves the first n digits, rounded; n may be negative, and there may be fewer.
 static void keep(decimal *d, int n) {
   if (n >= d->length) return;
@@ -92,6 +105,17 @@ static void keep(decimal *d, int n) {
   d->digits[0] = '1';
 }
 
+// A whole number as text, and its length.
+static int whole(char *to, int64_t value) {
+  char digits[20];
+  int n = 0, length = 0;
+  if (value < 0) to[length++] = '-';
+  for (uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value; left || !n; left /= 10) digits[n++] = (char)('0' + left % 10);
+  while (n) to[length++] = digits[--n];
+  to[length] = 0;
+  return length;
+}
+
 static char digit(const decimal *d, int i) { return i >= 0 && i < d->length ? d->digits[i] : '0'; }
 
 // printf's %+.*e: places digits behind the first.
@@ -103,7 +127,12 @@ static int scientific(char *to, decimal *d, int places) {
   *at++ = digit(d, 0);
   if (places > 0) *at++ = '.';
   for (int i = 1; i <= places; i++) *at++ = digit(d, i);
-  return (int)(at - to) + sprintf(at, "e%+03d", zero ? 0 : d->point - 1);
+  int exponent = zero ? 0 : d->point - 1;
+  *at++ = 'e';
+  *at++ = exponent < 0 ? '-' : '+';
+  if (exponent < 0) exponent = -exponent;
+  if (exponent < 10) *at++ = '0';
+  return (int)(at - to) + whole(at, exponent);
 }
 
 // printf's %.*f.
@@ -117,16 +146,6 @@ static int fixed(char *to, decimal *d, int places) {
   for (int i = 0; i < places; i++) *at++ = digit(d, d->point + i);
   *at = 0;
   return (int)(at - to);
-}
-
-static int whole(char *to, int64_t value) {
-  char digits[20];
-  int n = 0, length = 0;
-  if (value < 0) to[length++] = '-';
-  for (uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value; left || !n; left /= 10) digits[n++] = (char)('0' + left % 10);
-  while (n) to[length++] = digits[--n];
-  to[length] = 0;
-  return length;
 }
 
 // snprintf, where QuickJS formats a number with its own buffers, which are large enough.

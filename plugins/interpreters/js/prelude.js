@@ -385,5 +385,21 @@
     },
   });
 
+  // QuickJS makes its own functions when they are first looked up. What is in the snapshot is made once, and not in each task.
+  function make(object, made) {
+    if ((typeof object !== "object" && typeof object !== "function") || object === null || made.has(object)) return;
+    made.add(object);
+    make(Object.getPrototypeOf(object), made);
+    for (const name of Reflect.ownKeys(object)) {
+      const { value, get, set } = Object.getOwnPropertyDescriptor(object, name);
+      for (const part of [value, get, set]) make(part, made);
+    }
+  }
+
+  const made = new Set();
+  make(globalThis, made);
+  const iterators = [[][Symbol.iterator](), new Map().entries(), new Set().values(), ""[Symbol.iterator](), "a".matchAll(/a/g)];
+  for (const object of [...iterators, function* () {}, async () => {}, async function* () {}]) make(object, made);
+
   return { explain, notJSON, readArguments, listFunctions, runTimer, forgetTimers: () => (timers = []) };
 })
