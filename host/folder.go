@@ -44,8 +44,9 @@ func (f *folder) load(ctx context.Context) {
 	f.names = map[string]bool{}
 	f.slots = make(chan struct{}, max(4, runtime.GOMAXPROCS(0)))
 	// Interpreters in the folder make more of its files plugins, once they are loaded.
-	for before := -1; before < len(f.seen); {
-		before = len(f.seen)
+	const passes = 4 // and the rest at the next look
+	for pass, more := 0, true; more && pass < passes; pass++ {
+		more = false
 		names, err := f.list()
 		if err != nil {
 			f.host.cfg.Logger.Error("plugin folder cannot be read", "dir", f.dir, "error", err)
@@ -53,10 +54,13 @@ func (f *folder) load(ctx context.Context) {
 		}
 		var group sync.WaitGroup
 		for name, files := range names {
-			if f.seen[name] == nil {
-				e := &entry{}
-				e.stamp = f.stamp(files, e)
+			e := f.seen[name]
+			if e == nil {
+				e = &entry{}
 				f.seen[name] = e
+			}
+			if e.stamp = f.stamp(files, e); e.stamp != e.loaded {
+				more = true
 				group.Go(func() { f.loadPlugin(ctx, name, e) })
 			}
 		}
@@ -224,7 +228,9 @@ func (f *folder) list() (map[string][]string, error) {
 // choose leaves those of Config.Only, and the interpreters, if there is one among these that is no plugin without.
 func (f *folder) choose(names map[string][]string) {
 	only := f.host.cfg.Only
-	missing := slices.ContainsFunc(only, func(name string) bool { return names[name] == nil })
+	missing := slices.ContainsFunc(only, func(name string) bool {
+		return !slices.ContainsFunc(names[name], func(file string) bool { return filepath.Ext(file) != ".json" })
+	})
 	maps.DeleteFunc(names, func(name string, _ []string) bool {
 		return !slices.Contains(only, name) && f.seen[name] == nil && !(missing && f.interprets(name))
 	})

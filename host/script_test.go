@@ -224,17 +224,26 @@ func TestScriptsInFolder(t *testing.T) {
 
 	// Who wants the script alone gets its interpreter, and nothing else.
 	write(t, filepath.Join(dir, "c.wasm"), speaking(t, "ccc"))
-	chosen := newHost(t, host.Config{Dir: dir, Only: []string{"a"}})
-	if got := run(t, chosen, "a", "alone"); got != "ALONE" || len(chosen.Plugins()) != 2 {
-		t.Errorf("alone it gives %q, among %d plugins", got, len(chosen.Plugins()))
+	write(t, filepath.Join(dir, "d.lines"), []byte("process = config word\n"))
+	write(t, filepath.Join(dir, "d.json"), []byte(`{"config": {"word": "from a manifest"}}`))
+	for _, c := range []struct{ name, want string }{{"a", "ALONE"}, {"d", "from a manifest"}} {
+		chosen := newHost(t, host.Config{Dir: dir, Only: []string{c.name}, WatchInterval: -1})
+		if got := run(t, chosen, c.name, "alone"); got != c.want || len(chosen.Plugins()) != 2 {
+			t.Errorf("alone %s gives %q, among %d plugins", c.name, got, len(chosen.Plugins()))
+		}
+	}
+	if got := run(t, newHost(t, host.Config{Dir: dir, WatchInterval: -1}), "d", ""); got != "from a manifest" {
+		t.Errorf("among all it gives %q", got)
 	}
 	if n := len(newHost(t, host.Config{Dir: dir, Only: []string{"c"}}).Plugins()); n != 1 {
 		t.Errorf("%d plugins are loaded where one is wanted", n)
 	}
-	if err := os.Remove(filepath.Join(dir, "c.wasm")); err != nil {
-		t.Fatal(err)
+	for _, file := range []string{"c.wasm", "d.lines", "d.json"} {
+		if err := os.Remove(filepath.Join(dir, file)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	eventually(t, "c is gone again", func() bool { _, err := h.Inspect("c"); return err != nil })
+	eventually(t, "they are gone again", func() bool { return len(h.Plugins()) == 2 })
 
 	// Another host can have what runs them.
 	other := newHost(t, host.Config{Interpreters: h.Interpreters()})

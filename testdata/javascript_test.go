@@ -352,7 +352,6 @@ func TestTheExamplesOfJavaScriptRun(t *testing.T) {
 	files["watch.json"] = `{"allowed_hosts": ["127.0.0.1"]}`
 	h := scripts(t, files)
 	for _, c := range []struct{ step, input, output string }{
-		{"shout", "hello", "HELLO!"},
 		{"orders:lines", "a\nb", "2"},
 		{"orders:total", `{"items": [{"price": 1.5, "n": 2}]}`, `{"total":3}`},
 		{"orders:xor", "\x00", "\xff"},

@@ -84,8 +84,8 @@ func newChaos(t *testing.T) *chaos {
 		acked: map[string]wish{}, ended: map[string]ended{}, used: map[string]string{},
 	}
 	c.program = filepath.Join(t.TempDir(), "taskhost")
-	if out, err := exec.Command("go", "build", "-o", c.program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	if err := buildPlain(c.program); err != nil {
+		t.Fatal(err)
 	}
 	build := filepath.Join(repository(t), "build")
 	for _, file := range []string{"testdata/guests/echo.wasm", "testdata/guests/vars.wasm"} {

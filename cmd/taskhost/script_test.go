@@ -131,8 +131,8 @@ func warmCache(t *testing.T, env []string) string {
 
 func warmUp(root string, env []string) (string, error) {
 	program := filepath.Join(root, "build", "cache", "bin", "taskhost")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	if err := buildPlain(program); err != nil {
+		return "", err
 	}
 	for _, folder := range []string{"PLUGINS", "TESTDATA", "GUESTS", "GOSDK"} {
 		cmd := exec.Command("sh", "-c", `exec "$0" plugins -p "$`+folder+`"`, program)
@@ -142,6 +142,16 @@ func warmUp(root string, env []string) (string, error) {
 		}
 	}
 	return program, nil
+}
+
+// buildPlain builds taskhost as make does, from the same compiled packages.
+func buildPlain(program string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-o", program, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {
