@@ -56,6 +56,7 @@ demo: build plugins-shipped ## build the CLI and its plugins and run them on a r
 
 # Building taskhost is mostly the compiler on one large file of SQLite's, on one core: the plugins are built beside it.
 test: toolchains ## everything that CI runs: toolchains, plugins, vet, all tests under the race detector
+	$(MAKE) -j2 interpreters
 	$(MAKE) -j2 build plugins
 	$(PLAIN) vet -trimpath ./...
 	$(MAKE) race
