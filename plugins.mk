@@ -125,9 +125,9 @@ $(SHIPPED)/%.json: | $(SHIPPED)
 interpreters: $(addprefix $(EMBEDDED)/,js.wasm js.json)
 	@:
 
-# For "make build", which needs no more than Go, and makes them where it can.
+# For "make build", which needs no more than Go, and makes them where it can: as root on Debian it installs what that needs.
 try-interpreters:
-	@CLANG='$(CLANG)' NPM='$(NPM)' testdata/toolchains.sh interpreters && $(SELF) interpreters || \
+	@CLANG='$(CLANG)' NPM='$(NPM)' testdata/toolchains.sh $(TOOLCHAINS) interpreters && $(SELF) interpreters || \
 		test -e $(EMBEDDED)/js.wasm || echo "This build runs no JavaScript: for that, see to clang, lld, wasi-libc and npm (make toolchains), and make interpreters"
 
 # The C source of QuickJS comes with an npm package that has it for its own use.
