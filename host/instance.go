@@ -303,6 +303,10 @@ func (i *instance) run(ctx context.Context, call *abi.Call, function int, began 
 	if err == nil {
 		out, err = i.outcome()
 		intact = cause == nil
+		if stackSize(f) > maxIdleStack {
+			i.funcs[slot] = nil
+			i.handles--
+		}
 	} else {
 		i.funcs[slot], i.failed = nil, f
 		out, err = i.unwound(err, cause)
@@ -315,8 +319,11 @@ func (i *instance) run(ctx context.Context, call *abi.Call, function int, began 
 }
 
 // maxHandles is how many functions an instance keeps at hand. Each holds a native stack, which stays as large as a call has made it;
-// that of a call that trapped is given up at once.
-const maxHandles = 8
+// that of a call that trapped, or made it larger than maxIdleStack bytes, is given up at once.
+const (
+	maxHandles   = 8
+	maxIdleStack = 1 << 20
+)
 
 // function is the function with that number.
 func (i *instance) function(number int, name string) api.Function {

@@ -42,3 +42,29 @@ func TestFunctionsAtHand(t *testing.T) {
 		}
 	}
 }
+
+// TestLargeStacksAreGivenUp checks that an idle instance keeps no native stack that a deep call has made large.
+func TestLargeStacksAreGivenUp(t *testing.T) {
+	h, err := New(t.Context(), Config{CacheDir: "off"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close(context.Background())
+	if _, err := h.Swap(t.Context(), "p", Source{Wasm: guestFile(t, "guests/descend")}); err != nil {
+		t.Fatal(err)
+	}
+	i := h.plugins["p"].current.pool.idle[0]
+	for _, c := range []struct {
+		depth int
+		keeps bool
+	}{{100, true}, {30_000, false}, {100, true}} {
+		if _, err := h.Run(t.Context(), abi.Call{Plugin: "p", Input: make([]byte, c.depth)}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if f := i.funcs[0]; (f != nil) != c.keeps {
+			t.Errorf("%d calls deep: its stack is kept: %v", c.depth, f != nil)
+		} else if f != nil && (stackSize(f) == 0 || stackSize(f) > maxIdleStack) {
+			t.Errorf("%d calls deep: its stack has %d bytes", c.depth, stackSize(f))
+		}
+	}
+}

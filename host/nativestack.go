@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/tetratelabs/wazero"
@@ -64,6 +65,36 @@ func (n *native) length(function int) int {
 		return n.functions[function+1] - n.functions[function]
 	}
 	return 0
+}
+
+// stackField is where the engine keeps the native stack of a function that can be called.
+type stackField struct {
+	kind   uintptr // the type that it belongs to; 0: the engine is another one
+	offset uintptr
+}
+
+var nativeStackField atomic.Pointer[stackField]
+
+// interfaceWords are the two words of an api.Function: its type, and where it is.
+func interfaceWords(f *api.Function) *[2]unsafe.Pointer { return (*[2]unsafe.Pointer)(unsafe.Pointer(f)) }
+
+// stackSize is how large the native stack of a function has become, in bytes; 0 when that cannot be told. It takes a few nanoseconds.
+func stackSize(f api.Function) int {
+	words := interfaceWords(&f)
+	field := nativeStackField.Load()
+	if field == nil {
+		field = &stackField{}
+		if t := reflect.TypeOf(f); t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
+			if s, ok := t.Elem().FieldByName("stack"); ok && s.Type == reflect.TypeFor[[]byte]() {
+				field = &stackField{uintptr(words[0]), s.Offset}
+			}
+		}
+		nativeStackField.Store(field)
+	}
+	if field.kind != uintptr(words[0]) {
+		return 0
+	}
+	return len(*(*[]byte)(unsafe.Add(words[1], field.offset)))
 }
 
 // maxNative bounds how many frames are read of a stack: more than one of MaxStackBytes has.
