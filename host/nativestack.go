@@ -76,7 +76,9 @@ type stackField struct {
 var nativeStackField atomic.Pointer[stackField]
 
 // interfaceWords are the two words of an api.Function: its type, and where it is.
-func interfaceWords(f *api.Function) *[2]unsafe.Pointer { return (*[2]unsafe.Pointer)(unsafe.Pointer(f)) }
+func interfaceWords(f *api.Function) *[2]unsafe.Pointer {
+	return (*[2]unsafe.Pointer)(unsafe.Pointer(f))
+}
 
 // stackSize is how large the native stack of a function has become, in bytes; 0 when that cannot be told. It takes a few nanoseconds.
 func stackSize(f api.Function) int {

@@ -43,7 +43,13 @@ func edit(t *testing.T, path, old, new string) {
 	if !strings.Contains(string(data), old) {
 		t.Fatalf("%s has no %q", path, old)
 	}
-	if err := os.WriteFile(path, []byte(strings.Replace(string(data), old, new, 1)), 0o600); err != nil {
+	// At once: a file that is being written would be looked at, and give a run of its own.
+	next := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	err = os.WriteFile(next, []byte(strings.Replace(string(data), old, new, 1)), 0o600)
+	if err == nil {
+		err = os.Rename(next, path)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }
