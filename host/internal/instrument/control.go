@@ -157,7 +157,11 @@ func (c *Control) Interrupt() {
 	c.raised.Store(true)
 	c.flag.Set(1)
 	// Below zero, so that the next check leaves to Go, and still good to count with. Where the guest counts in a local, that goes over it.
-	if ticks := int64(c.ticks.Get()); ticks > -urgent/2 {
+	//
+	// The guest counts meanwhile, and the race detector makes eight of what is one access of eight bytes: the guest may find, and store
+	// again, a mixture of two values. So they differ in the last byte alone, and those before it that could make it a large number are
+	// zero. What is below zero leaves by itself.
+	if ticks := int64(c.ticks.Get()); ticks >= 0 && ticks < maxSlice {
 		c.ticks.Set(uint64(ticks - urgent))
 	}
 	c.mu.Unlock()
@@ -175,23 +179,32 @@ func (c *Control) Used() int64 {
 	return c.budget - c.remains()
 }
 
-// urgent is what Interrupt takes from the ticks of the slice: more than a guest can use of it.
-const urgent = 1 << 50
+// urgent is what Interrupt takes from the ticks of the slice: more than a guest can use of it, and more than Unlimited.
+const urgent = 1 << 62
 
-// remains is what is left of the budget.
+// maxSlice bounds slices.
+const maxSlice = 1 << 20
+
+// remains is what is left of the budget. What Interrupt took is in the ticks, or in the fuel if the guest just cut its next slice.
 func (c *Control) remains() int64 {
-	ticks := int64(c.ticks.Get())
-	if ticks < -urgent/2 {
-		ticks += urgent
+	left := int64(c.ticks.Get()) + int64(c.fuel.Get())
+	if left < -urgent/2 {
+		left += urgent
 	}
-	return ticks + int64(c.fuel.Get())
+	return left
 }
 
 // Remaining is what is left of the budget, never below zero.
 func (c *Control) Remaining() int64 { return max(c.budget-c.Used(), 0) }
 
 // Reason says which trap of this package ended the last call, ReasonNone when none did.
-func (c *Control) Reason() Reason { return Reason(c.reason.Get()) }
+func (c *Control) Reason() Reason {
+	r := Reason(c.reason.Get())
+	if r == ReasonFuel && int64(c.fuel.Get()) < -urgent/2 { // what Interrupt took
+		return ReasonInterrupted
+	}
+	return r
+}
 
 // State is what Save takes and Restore puts back: the guest's globals and the size of its memory. The content of the
 // memory is the host's.

@@ -130,6 +130,45 @@ func TestInterruptBeforeTheCallEndsIt(t *testing.T) {
 	g.usable()
 }
 
+// TestInterruptBesideARunningGuest does what a guest may find while Interrupt writes, which is not one access under the race detector:
+// whatever mixture of the bytes before and after it goes on with, the slice ends soon, and the count of ticks stays right.
+func TestInterruptBesideARunningGuest(t *testing.T) {
+	g := newGuest(t, "testdata/guest.wasm", instrument.Config{})
+	global := func(name string) api.MutableGlobal { return g.mod.ExportedGlobal(name).(api.MutableGlobal) }
+	ticks, fuel := global(instrument.ExportTicks), global(instrument.ExportFuel)
+	for _, left := range []int64{0, 1, 300, instrument.DefaultSlice, -1, -300} {
+		g.ctl.Begin(instrument.Unlimited)
+		ticks.Set(uint64(left))
+		used := g.ctl.Used()
+		g.ctl.Interrupt()
+		after := ticks.Get()
+		if int64(after) >= 0 {
+			t.Errorf("%d: an interrupt leaves %d", left, int64(after))
+		}
+		for cut := 8; cut <= 56; cut += 8 {
+			if mixed := int64(uint64(left)>>cut<<cut | after&(1<<cut-1)); mixed > instrument.DefaultSlice {
+				t.Errorf("%d: with %d bits of %#x it is %d", left, cut, after, mixed)
+			}
+			if mixed := int64(after>>cut<<cut | uint64(left)&(1<<cut-1)); mixed > instrument.DefaultSlice {
+				t.Errorf("%d: with all but %d bits of %#x it is %d", left, cut, after, mixed)
+			}
+		}
+		if got := g.ctl.Used(); got != used {
+			t.Errorf("%d: %d ticks are used after an interrupt, %d before", left, got, used)
+		}
+		fuel.Set(fuel.Get() + after) // as a guest does that looked at the flag just before
+		g.mod.ExportedGlobal(instrument.ExportReason).(api.MutableGlobal).Set(uint64(instrument.ReasonFuel))
+		if r := g.ctl.Reason(); left >= 0 && r != instrument.ReasonInterrupted {
+			t.Errorf("%d: reason %v", left, r)
+		}
+		ticks.Set(instrument.DefaultSlice)
+		fuel.Set(fuel.Get() - instrument.DefaultSlice)
+		if got := g.ctl.Used(); got != used {
+			t.Errorf("%d: %d ticks are used after an interrupt and the next slice, %d before", left, got, used)
+		}
+	}
+}
+
 func TestFuelEndsCallsAtTheSamePlace(t *testing.T) {
 	for _, name := range []string{"spin", "fib", "tree", "fills", "copies", "calls"} {
 		var first int64
