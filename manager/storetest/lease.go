@@ -89,22 +89,35 @@ func claimGivesUp(t *testing.T, s manager.Store) {
 }
 
 func claimDelay(t *testing.T, s manager.Store) {
-	late := newTask(1)
-	late.RunAt = time.Now().Add(80 * time.Millisecond)
-	create(t, s, late)
-	soon := newTask(2)
-	soon.RunAt = time.Now().Add(40 * time.Millisecond)
-	create(t, s, soon)
-	create(t, s, newTask(3))
-	for i, n := range []int{3, 2, 1} {
+	n := 1
+	for delay := 40 * time.Millisecond; !claimsInTurn(t, s, n, delay); delay *= 2 {
+		n += 3 // more than one was due when this test got to claim: nothing says which is first
+	}
+}
+
+// claimsInTurn claims three tasks, of which two wait, once and twice that long, and checks that none comes too early. It tells whether
+// it was quick enough for each to be the only one due.
+func claimsInTurn(t *testing.T, s manager.Store, n int, delay time.Duration) bool {
+	t.Helper()
+	now := time.Now()
+	late, soon, first := newTask(n), newTask(n+1), newTask(n+2)
+	late.RunAt, soon.RunAt = now.Add(2*delay), now.Add(delay)
+	for _, task := range []manager.Task{late, soon, first} {
+		create(t, s, task)
+	}
+	alone := true
+	for i, want := range []manager.Task{first, soon, late} {
 		task, _ := claim(t, s, ttl)
-		if task.ID != newTask(n).ID {
-			t.Fatalf("claim %d gave %s", i, task.ID)
-		}
-		if now := time.Now(); now.Before(task.RunAt) {
+		now := time.Now()
+		if now.Before(task.RunAt) {
 			t.Fatalf("claimed %v too early", task.RunAt.Sub(now))
 		}
+		next := []time.Time{soon.RunAt, late.RunAt, now.Add(1)}[i]
+		if alone = alone && now.Before(next); alone && task.ID != want.ID {
+			t.Fatalf("claim %d gave %s", i, task.ID)
+		}
 	}
+	return alone
 }
 
 func claimHammer(t *testing.T, s manager.Store) {
