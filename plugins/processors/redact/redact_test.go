@@ -137,7 +137,7 @@ func TestReportAndCheck(t *testing.T) {
 	})
 }
 
-// The project's own pages have examples of addresses and tokens, and nothing else that looks like a secret.
+// The project's own pages have examples of addresses and tokens, and the number of one card, and nothing else that looks like a secret.
 func TestRealDocumentsHaveFewFalseAlarms(t *testing.T) {
 	for name, text := range plugintest.Documents(t) {
 		found, err := find([]byte(text))
@@ -145,7 +145,9 @@ func TestRealDocumentsHaveFewFalseAlarms(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range found {
-			if what := text[s.start:s.end]; !slices.Contains([]string{"email", "bearer", "url_password"}, s.kind) {
+			what := text[s.start:s.end]
+			example := what == "4111 1111 1111 1111" || slices.Contains([]string{"email", "bearer", "url_password"}, s.kind)
+			if !example {
 				t.Errorf("%s: a %s: %q", name, s.kind, what)
 			}
 		}
