@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/internal/auth"
@@ -122,8 +123,16 @@ func (a *API) bulk(ctx context.Context, in *bulkRequest, one func(context.Contex
 
 // deleteAll deletes the tasks that match and have ended.
 func (a *API) deleteAll(ctx context.Context, f manager.Filter) (n int, err error) {
-	if len(f.Status) == 0 {
-		f.Status = []manager.Status{manager.StatusCompleted, manager.StatusFailed, manager.StatusCancelled}
+	ended := []manager.Status{manager.StatusCompleted, manager.StatusFailed, manager.StatusCancelled}
+	if len(f.Status) > 0 {
+		f.Limit = 1
+		if _, err := a.cfg.Tasks.List(ctx, f); err != nil { // the filter is none
+			return 0, err
+		}
+		ended = slices.DeleteFunc(ended, func(s manager.Status) bool { return !slices.Contains(f.Status, s) })
+	}
+	if f.Status = ended; len(ended) == 0 {
+		return 0, nil
 	}
 	f.Limit = manager.MaxPage
 	for {
@@ -137,7 +146,8 @@ func (a *API) deleteAll(ctx context.Context, f manager.Filter) (n int, err error
 				n++
 			case ctx.Err() != nil:
 				return n, e
-			case err == nil && abi.CodeOf(e) != abi.CodeNotFound:
+			case abi.CodeOf(e) == abi.CodeNotFound || abi.CodeOf(e) == abi.CodeConflict: // it is gone, or was retried meanwhile
+			case err == nil:
 				err = e
 			}
 		}

@@ -98,6 +98,10 @@ func TestBulk(t *testing.T) {
 	if out.Count != 4 {
 		t.Errorf("%+v", out)
 	}
+	if out = want[httpapi.BulkResult](t, s.do("POST", "/v1/tasks/delete", `{"filter":{"status":["running","pending"]}}`), http.StatusOK); out.Count != 0 {
+		t.Errorf("of tasks that have not ended: %+v", out)
+	}
+	wantProblem(t, s.do("POST", "/v1/tasks/delete", `{"filter":{"status":["ended"]}}`), http.StatusBadRequest, abi.CodeInvalid)
 	wantProblem(t, s.do("POST", "/v1/tasks/delete", `{}`), http.StatusBadRequest, abi.CodeInvalid)
 	wantProblem(t, s.do("POST", "/v1/tasks/delete", `{"filter":{}}`, "X-Role", "submit"), http.StatusForbidden, abi.CodeDenied)
 }
