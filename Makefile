@@ -105,7 +105,7 @@ tidy-check:
 	$(GO) mod tidy -diff
 
 race: warm
-	$(GO) test -race -timeout 30m -skip '$(ALONE)|$(COMPARE)' ./...
+	$(GO) test -race -timeout 15m -skip '$(ALONE)|$(COMPARE)' ./...
 	$(PLAIN) test -trimpath -count=1 -run '$(ALONE)' ./host/internal/instrument
 
 bench: plugins plugins-bench bench-peers ## taskhost and its peers side by side, in one run; then Wasmtime, for reference
